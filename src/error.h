@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Statuses, their names and texts; struct shmrpc_error filled in one place.
+ */
+#ifndef SHMRPC_ERROR_H
+#define SHMRPC_ERROR_H
+
+#include "shmrpc.h"
+
+/** Fill *error and return status, so that "return shmrpc_error_set(e, X, ...)" reads well. The text
+ *  is made one line: control characters become spaces. error may be null. system_errno is kept
+ *  only for SYSTEM. */
+enum shmrpc_status shmrpc_error_set(struct shmrpc_error *error, enum shmrpc_status status,
+                                    const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** SYSTEM, with the current errno and its text appended to the formatted one. */
+enum shmrpc_status shmrpc_error_system(struct shmrpc_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+void shmrpc_error_clear(struct shmrpc_error *error);
+
+#endif
