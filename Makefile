@@ -19,7 +19,7 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 WARN := -Wall -Wextra -Wconversion -Wshadow -Werror
 CFLAGS ?= -g
-BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -MMD -MP -Isrc
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -MMD -MP -iquote src
 VARIANTS := release asan
 release_CFLAGS := -O2
 release_LDFLAGS :=

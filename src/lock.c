@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "lock.h"
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+static struct flock whole_file(short type)
+{
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+}
+
+enum shmrpc_status shmrpc_lock_take(int fd)
+{
+    REQUIRE(fd >= 0);
+    struct flock lock = whole_file(F_WRLCK);
+    /* SRPC-OWN-003 */
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+        return SHMRPC_OK;
+    if (errno == EAGAIN || errno == EACCES)
+        return SHMRPC_BUSY;
+    ENSURE(errno != EBADF);
+    return SHMRPC_SYSTEM;
+}
+
+void shmrpc_lock_drop(int fd)
+{
+    REQUIRE(fd >= 0);
+    struct flock lock = whole_file(F_UNLCK);
+    SYS_OK(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
+bool shmrpc_lock_held(int fd)
+{
+    REQUIRE(fd >= 0);
+    struct flock lock = whole_file(F_WRLCK);
+    SYS_OK(fcntl(fd, F_OFD_GETLK, &lock));
+    return lock.l_type != F_UNLCK;
+}
+
+static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static struct shmrpc_fork_node fork_list = {&fork_list, &fork_list, NULL};
+
+static void fork_prepare(void)
+{
+    SYS_OK(pthread_mutex_lock(&fork_mutex));
+}
+
+static void fork_parent(void)
+{
+    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+}
+
+/* SRPC-FORK-001: the child empties the list, so that a child of the child has nothing to do. */
+static void fork_child(void)
+{
+    while (fork_list.next != &fork_list) {
+        struct shmrpc_fork_node *node = fork_list.next;
+        fork_list.next = node->next;
+        node->next->previous = &fork_list;
+        node->next = node->previous = NULL;
+        node->in_child(node);
+    }
+    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+}
+
+static void fork_register(void)
+{
+    /* Fails only when memory is out while the program starts its first channel. */
+    SYS_OK(pthread_atfork(fork_prepare, fork_parent, fork_child));
+}
+
+void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmrpc_fork_node *))
+{
+    REQUIRE(node != NULL && in_child != NULL);
+    SYS_OK(pthread_once(&fork_once, fork_register));
+    SYS_OK(pthread_mutex_lock(&fork_mutex));
+    node->in_child = in_child;
+    node->next = fork_list.next;
+    node->previous = &fork_list;
+    fork_list.next->previous = node;
+    fork_list.next = node;
+    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+}
+
+void shmrpc_fork_remove(struct shmrpc_fork_node *node)
+{
+    REQUIRE(node != NULL);
+    SYS_OK(pthread_mutex_lock(&fork_mutex));
+    if (node->next != NULL) {
+        INVARIANT(node->next->previous == node && node->previous->next == node);
+        node->next->previous = node->previous;
+        node->previous->next = node->next;
+        node->next = node->previous = NULL;
+    }
+    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who lives, as the kernel knows it: open-file-description (OFD) locks, which belong to an open
+ * file and are dropped by the kernel when its last descriptor goes, however the process ends
+ * (SRPC-OWN-003). And the one fork handler, without which a child would keep them alive.
+ */
+#ifndef SHMRPC_LOCK_H
+#define SHMRPC_LOCK_H
+
+#include "shmrpc.h"
+
+/** Take the write lock on the whole file, without waiting. OK, BUSY (another open file has it) or
+ *  SYSTEM (errno is set). */
+enum shmrpc_status shmrpc_lock_take(int fd);
+/** Give it back without closing the file. */
+void shmrpc_lock_drop(int fd);
+/** Whether another open file holds it. Asks only; takes nothing. */
+bool shmrpc_lock_held(int fd);
+
+/** Something that must not survive into a forked child. Embedded in the object it is about. */
+struct shmrpc_fork_node {
+    struct shmrpc_fork_node *next;
+    struct shmrpc_fork_node *previous;
+    void (*in_child)(struct shmrpc_fork_node *node); /* closes and unmaps; async-signal-safe */
+};
+
+/** Call in_child in every child forked from now on. Thread safe. */
+void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmrpc_fork_node *));
+/** No longer. Thread safe. */
+void shmrpc_fork_remove(struct shmrpc_fork_node *node);
+
+#endif
