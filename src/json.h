@@ -8,7 +8,7 @@
 #ifndef SHMRPC_JSON_H
 #define SHMRPC_JSON_H
 
-#include "limits.h"
+#include "limit.h"
 
 /** How many members of an object the scanner remembers; the rest is found by walking on. */
 enum { SHMRPC_JSON_REMEMBERED = 16 };

@@ -5,7 +5,7 @@
 #ifndef SHMRPC_NAME_H
 #define SHMRPC_NAME_H
 
-#include "limits.h"
+#include "limit.h"
 
 /** The six kernel objects of a channel in the order of their creation (SRPC-OBJ-003). */
 enum shmrpc_object {

@@ -6,7 +6,7 @@
 #ifndef SHMRPC_SEGMENT_H
 #define SHMRPC_SEGMENT_H
 
-#include "limits.h"
+#include "limit.h"
 #include "sigbus.h"
 
 #include <sys/stat.h>

@@ -2,8 +2,8 @@
  *
  * Every constant of the protocol and of this implementation, with the spec id beside it.
  */
-#ifndef SHMRPC_LIMITS_H
-#define SHMRPC_LIMITS_H
+#ifndef SHMRPC_LIMIT_H
+#define SHMRPC_LIMIT_H
 
 #include "shmrpc.h"
 

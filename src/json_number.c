@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C library converts between decimal and binary; here is what makes that exact for numbers of
+ * any length and independent of the locale: strtod() is given digits and an exponent but never a
+ * radix character, and of printf()'s output only the digits and the exponent are used.
+ */
+#include "json_number.h"
+#include "check.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Halfway between two neighbouring doubles lies a number of at most 767 significant digits. So of a
+ * longer number only the first 768 digits matter, and whether anything but zeros follows. */
+enum { DIGITS = 768 };
+
+/* An exponent beyond this cannot be told from this one: no text is long enough to make up for it. */
+#define EXPONENT_MAX INT64_C(1000000000000000000)
+
+/** The number 0.DDDD... * 10^point; count is 0 for zero. */
+struct decimal {
+    bool negative;
+    bool more; /* something other than zeros follows behind the digits kept */
+    int count;
+    int64_t point;
+    char digits[DIGITS];
+};
+
+/* 2^1024 - 2^970, halfway between the largest double and what would be the next one: the smallest
+ * number that rounds to infinity. */
+static const char overflow_digits[] =
+    "179769313486231580793728971405303415079934132710037826936173778980444968292764750946649017977"
+    "587207096330286416692887910946555547851940402630657488671505820681908902000708383676273854845"
+    "817711531764475730270069855571366959622842914819860834936475292719074168444365510704342711559"
+    "699508093042880177904174497792";
+enum { OVERFLOW_DIGITS = sizeof overflow_digits - 1 };
+_Static_assert(OVERFLOW_DIGITS == DBL_MAX_10_EXP + 1, "doubles end at 2^1024");
+_Static_assert((int)OVERFLOW_DIGITS <= (int)DIGITS, "the digits kept decide about the overflow");
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/** The exponent behind the letter e, at most EXPONENT_MAX either way. */
+static int64_t exponent_read(const char *at, const char *end)
+{
+    REQUIRE(at <= end);
+    bool negative = at < end && *at == '-';
+    if (at < end && (*at == '-' || *at == '+'))
+        at++;
+    int64_t exponent = 0;
+    for (; at < end && is_digit(*at); at++) {
+        exponent = exponent * 10 + (*at - '0');
+        if (exponent > EXPONENT_MAX)
+            exponent = EXPONENT_MAX;
+    }
+    ENSURE(exponent >= 0 && exponent <= EXPONENT_MAX);
+    return negative ? -exponent : exponent;
+}
+
+static void decimal_read(struct decimal *decimal, const char *text, size_t length)
+{
+    REQUIRE(text != NULL && length > 0);
+    const char *at = text;
+    const char *end = text + length;
+    decimal->negative = *at == '-';
+    decimal->more = false;
+    decimal->count = 0;
+    decimal->point = 0;
+    if (decimal->negative)
+        at++;
+    bool fraction = false;
+    for (; at < end && (is_digit(*at) || *at == '.'); at++) {
+        if (*at == '.') {
+            fraction = true;
+            continue;
+        }
+        if (decimal->count == 0 && *at == '0') {
+            decimal->point -= fraction;
+            continue;
+        }
+        decimal->point += !fraction;
+        if (decimal->count < DIGITS)
+            decimal->digits[decimal->count++] = *at;
+        else
+            decimal->more |= *at != '0';
+    }
+    if (at < end && (*at == 'e' || *at == 'E'))
+        decimal->point += exponent_read(at + 1, end);
+    ENSURE(decimal->count <= DIGITS);
+}
+
+static double decimal_magnitude(const struct decimal *decimal)
+{
+    REQUIRE(decimal->count >= 0 && decimal->count <= DIGITS);
+    if (decimal->count == 0)
+        return 0.0;
+    char text[DIGITS + 32];
+    size_t count = (size_t)decimal->count;
+    memcpy(text, decimal->digits, count);
+    /* A last digit that stands for all that was dropped: it only breaks ties. */
+    if (decimal->more)
+        text[count++] = '1';
+    int tail = snprintf(text + count, sizeof text - count, "e%lld",
+                        (long long)(decimal->point - (int64_t)count));
+    ENSURE(tail > 0 && (size_t)tail < sizeof text - count);
+    return strtod(text, NULL);
+}
+
+bool shmrpc_json_number_fits(const char *text, size_t length)
+{
+    struct decimal decimal;
+    decimal_read(&decimal, text, length);
+    if (decimal.count == 0 || decimal.point != OVERFLOW_DIGITS)
+        return decimal.count == 0 || decimal.point < OVERFLOW_DIGITS;
+    /* Where the number has fewer digits, zeros follow, and the limit does not end with a zero. */
+    int count = decimal.count < OVERFLOW_DIGITS ? decimal.count : OVERFLOW_DIGITS;
+    int order = memcmp(decimal.digits, overflow_digits, (size_t)count);
+    return order < 0 || (order == 0 && count < OVERFLOW_DIGITS);
+}
+
+double shmrpc_json_number_double(const char *text, size_t length)
+{
+    struct decimal decimal;
+    decimal_read(&decimal, text, length);
+    double magnitude = decimal_magnitude(&decimal);
+    return decimal.negative ? -magnitude : magnitude;
+}
+
+bool shmrpc_json_number_is_integer(const char *text, size_t length)
+{
+    REQUIRE(text != NULL && length > 0);
+    for (size_t i = *text == '-'; i < length; i++)
+        if (!is_digit(text[i]))
+            return false;
+    return true;
+}
+
+/** The digits of an integer without its sign, at most limit. */
+static bool magnitude_read(const char *text, size_t length, uint64_t limit, uint64_t *out)
+{
+    REQUIRE(text != NULL && out != NULL);
+    uint64_t value = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (!is_digit(text[i]))
+            return false;
+        if (__builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text[i] - '0'), &value))
+            return false;
+    }
+    if (length == 0 || value > limit)
+        return false;
+    *out = value;
+    ENSURE(*out <= limit);
+    return true;
+}
+
+bool shmrpc_json_number_int64(const char *text, size_t length, int64_t *out)
+{
+    REQUIRE(text != NULL && length > 0);
+    REQUIRE(out != NULL);
+    bool negative = *text == '-';
+    uint64_t limit = (uint64_t)INT64_MAX + negative;
+    uint64_t magnitude;
+    if (!magnitude_read(text + negative, length - negative, limit, &magnitude))
+        return false;
+    *out = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
+    return true;
+}
+
+bool shmrpc_json_number_uint64(const char *text, size_t length, uint64_t *out)
+{
+    REQUIRE(text != NULL && length > 0);
+    REQUIRE(out != NULL);
+    /* -0 is the integer 0, as it is for int64. */
+    bool negative = *text == '-';
+    return magnitude_read(text + negative, length - negative, negative ? 0 : UINT64_MAX, out);
+}
+
+/** The nearest decimal of so many significant digits. */
+static void decimal_print(struct decimal *decimal, double magnitude, int digits)
+{
+    REQUIRE(digits > 0 && digits <= DBL_DECIMAL_DIG);
+    REQUIRE(magnitude > 0 && isfinite(magnitude));
+    char text[64];
+    int length = snprintf(text, sizeof text, "%.*e", digits - 1, magnitude);
+    ENSURE(length > 0 && (size_t)length < sizeof text);
+    const char *at = text;
+    decimal->negative = false;
+    decimal->more = false;
+    decimal->count = 0;
+    /* Whatever is no digit before the e is the locale's radix character, of one byte or more. */
+    for (; *at != 'e'; at++)
+        if (is_digit(*at))
+            decimal->digits[decimal->count++] = *at;
+    decimal->point = exponent_read(at + 1, text + length) + 1;
+    ENSURE(decimal->count == digits);
+}
+
+/** Add one to the last digit. */
+static void decimal_increment(struct decimal *decimal)
+{
+    REQUIRE(decimal->count > 0);
+    int i = decimal->count - 1;
+    while (i >= 0 && decimal->digits[i] == '9')
+        decimal->digits[i--] = '0';
+    if (i >= 0) {
+        decimal->digits[i]++;
+        return;
+    }
+    decimal->digits[0] = '1';
+    decimal->point++;
+}
+
+/** The shortest decimal that reads back as magnitude. */
+static void decimal_shortest(struct decimal *decimal, double magnitude)
+{
+    /* Any decimal of DBL_DIG digits survives a normal double, so DBL_DIG digits less their final
+     * zeros are the shortest if they read back at all. Subnormal doubles hold fewer. */
+    int digits = magnitude < DBL_MIN ? 1 : DBL_DIG;
+    int exponent;
+    bool power_of_two = frexp(magnitude, &exponent) == 0.5;
+    for (; digits < DBL_DECIMAL_DIG; digits++) {
+        decimal_print(decimal, magnitude, digits);
+        if (decimal_magnitude(decimal) == magnitude)
+            break;
+        /* The gap above a power of two is twice the gap below it: the nearest decimal, if it lies
+         * below, may miss where the next one above does not. */
+        if (power_of_two) {
+            decimal_increment(decimal);
+            if (decimal_magnitude(decimal) == magnitude)
+                break;
+        }
+    }
+    if (digits == DBL_DECIMAL_DIG)
+        decimal_print(decimal, magnitude, digits);
+    while (decimal->count > 1 && decimal->digits[decimal->count - 1] == '0')
+        decimal->count--;
+    ENSURE(decimal_magnitude(decimal) == magnitude);
+}
+
+/** Append count digits from index on; zeros where the decimal has no more. @return the new end. */
+static char *digits_append(char *to, const struct decimal *decimal, int index, int count)
+{
+    REQUIRE(index >= 0 && count >= 0);
+    for (int i = index; i < index + count; i++)
+        *to++ = i < decimal->count ? decimal->digits[i] : '0';
+    return to;
+}
+
+size_t shmrpc_json_number_write(double value, char text[SHMRPC_JSON_DOUBLE_BYTES])
+{
+    REQUIRE(isfinite(value));
+    REQUIRE(text != NULL);
+    struct decimal decimal = {.count = 0, .point = 1};
+    if (value != 0)
+        decimal_shortest(&decimal, fabs(value));
+    char *to = text;
+    if (signbit(value))
+        *to++ = '-';
+    int point = (int)decimal.point;
+    int rest = decimal.count > point ? decimal.count - point : 1;
+    if (point > DBL_DECIMAL_DIG - 1 || point < -3) {
+        to = digits_append(to, &decimal, 0, 1);
+        if (decimal.count > 1) {
+            *to++ = '.';
+            to = digits_append(to, &decimal, 1, decimal.count - 1);
+        }
+        to += snprintf(to, 8, "e%+03d", point - 1);
+    } else if (point > 0) {
+        to = digits_append(to, &decimal, 0, point);
+        *to++ = '.';
+        to = digits_append(to, &decimal, point, rest);
+    } else {
+        *to++ = '0';
+        *to++ = '.';
+        for (int i = point; i < 0; i++)
+            *to++ = '0';
+        to = digits_append(to, &decimal, 0, decimal.count);
+    }
+    ENSURE(to - text < SHMRPC_JSON_DOUBLE_BYTES);
+    return (size_t)(to - text);
+}
