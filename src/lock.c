@@ -73,28 +73,35 @@ static void fork_register(void)
     SYS_OK(pthread_atfork(fork_prepare, fork_parent, fork_child));
 }
 
+void shmrpc_fork_block(void)
+{
+    SYS_OK(pthread_once(&fork_once, fork_register));
+    SYS_OK(pthread_mutex_lock(&fork_mutex));
+}
+
+void shmrpc_fork_unblock(void)
+{
+    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+}
+
 void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmrpc_fork_node *))
 {
     REQUIRE(node != NULL && in_child != NULL);
-    SYS_OK(pthread_once(&fork_once, fork_register));
-    SYS_OK(pthread_mutex_lock(&fork_mutex));
+    REQUIRE(node->next == NULL);
     node->in_child = in_child;
     node->next = fork_list.next;
     node->previous = &fork_list;
     fork_list.next->previous = node;
     fork_list.next = node;
-    SYS_OK(pthread_mutex_unlock(&fork_mutex));
 }
 
 void shmrpc_fork_remove(struct shmrpc_fork_node *node)
 {
     REQUIRE(node != NULL);
-    SYS_OK(pthread_mutex_lock(&fork_mutex));
-    if (node->next != NULL) {
-        INVARIANT(node->next->previous == node && node->previous->next == node);
-        node->next->previous = node->previous;
-        node->previous->next = node->next;
-        node->next = node->previous = NULL;
-    }
-    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+    if (node->next == NULL)
+        return; /* never added, or this is a forked child */
+    INVARIANT(node->next->previous == node && node->previous->next == node);
+    node->next->previous = node->previous;
+    node->previous->next = node->next;
+    node->next = node->previous = NULL;
 }

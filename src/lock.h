@@ -24,9 +24,13 @@ struct shmrpc_fork_node {
     void (*in_child)(struct shmrpc_fork_node *node); /* closes and unmaps; async-signal-safe */
 };
 
-/** Call in_child in every child forked from now on. Thread safe. */
+/** Keep other threads from forking while this one holds descriptors that no node knows of yet. A
+ *  fork waits; so this is held over a few system calls only. Not recursive. */
+void shmrpc_fork_block(void);
+void shmrpc_fork_unblock(void);
+/** Call in_child in every child forked from now on. Call while forks are blocked. */
 void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmrpc_fork_node *));
-/** No longer. Thread safe. */
+/** No longer. Call while forks are blocked. */
 void shmrpc_fork_remove(struct shmrpc_fork_node *node);
 
 #endif

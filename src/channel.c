@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: MIT */
+#include "channel.h"
+#include "check.h"
+#include "crash.h"
+#include "error.h"
+#include "frame.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAGIC = 0x53524348 /* "SRCH" */ };
+
+static sem_t *semaphore(const struct shmrpc_segment *segment)
+{
+    return segment->map;
+}
+
+struct shmrpc_segment *shmrpc_channel_object(struct shmrpc_channel *channel,
+                                             enum shmrpc_object object)
+{
+    REQUIRE(channel != NULL);
+    switch (object) {
+    case SHMRPC_OBJECT_REQ:
+        return &channel->request.segment;
+    case SHMRPC_OBJECT_RESP:
+        return &channel->response.segment;
+    case SHMRPC_OBJECT_REQ_EMPTY:
+        return &channel->request.empty;
+    case SHMRPC_OBJECT_REQ_FULL:
+        return &channel->request.full;
+    case SHMRPC_OBJECT_RESP_EMPTY:
+        return &channel->response.empty;
+    case SHMRPC_OBJECT_RESP_FULL:
+        return &channel->response.full;
+    case SHMRPC_OBJECT_COUNT:
+        break;
+    }
+    UNREACHABLE("six objects");
+}
+
+bool shmrpc_channel_check(const struct shmrpc_channel *channel)
+{
+    return channel != NULL && channel->magic == MAGIC &&
+           (channel->side == SHMRPC_SIDE_SERVER || channel->side == SHMRPC_SIDE_CLIENT) &&
+           (!channel->complete || atomic_load(&channel->orphaned) ||
+            (channel->request.segment.map != NULL && channel->response.full.map != NULL));
+}
+
+static struct shmrpc_channel *new_channel(const char *name, enum shmrpc_side side,
+                                          enum shmrpc_wait wait)
+{
+    struct shmrpc_channel *channel = calloc(1, sizeof *channel);
+    if (channel == NULL)
+        return NULL;
+    channel->magic = MAGIC;
+    channel->side = side;
+    memcpy(channel->name, name, strlen(name) + 1);
+    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++)
+        shmrpc_channel_object(channel, (enum shmrpc_object)i)->fd = -1;
+    shmrpc_spin_init(&channel->request.empty_spin, wait);
+    channel->request.full_spin = channel->request.empty_spin;
+    channel->response.empty_spin = channel->request.empty_spin;
+    channel->response.full_spin = channel->request.empty_spin;
+    return channel;
+}
+
+static void drop_all(struct shmrpc_channel *channel)
+{
+    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++)
+        shmrpc_segment_drop(shmrpc_channel_object(channel, (enum shmrpc_object)i));
+}
+
+/* SRPC-FORK-002, SRPC-FORK-003: runs in the child, between fork and its return. */
+static void in_child(struct shmrpc_fork_node *node)
+{
+    struct shmrpc_channel *channel =
+        (struct shmrpc_channel *)(void *)((char *)node - offsetof(struct shmrpc_channel, fork));
+    INVARIANT(shmrpc_channel_check(channel));
+    atomic_store(&channel->orphaned, true);
+    drop_all(channel);
+}
+
+static size_t message_capacity(size_t buffer_bytes)
+{
+    ENSURE(buffer_bytes > SHMRPC_LENGTH_WORD_BYTES);
+    return buffer_bytes - SHMRPC_LENGTH_WORD_BYTES;
+}
+
+/* The values a free pair of slots has (SRPC-SEM-002). */
+static unsigned initial_value(enum shmrpc_object object)
+{
+    return object == SHMRPC_OBJECT_REQ_EMPTY || object == SHMRPC_OBJECT_RESP_EMPTY ? 1 : 0;
+}
+
+static enum shmrpc_status make_object(struct shmrpc_channel *channel, enum shmrpc_object object,
+                                      size_t buffer_bytes, struct shmrpc_error *error)
+{
+    struct shmrpc_segment *segment = shmrpc_channel_object(channel, object);
+    bool slot = object == SHMRPC_OBJECT_REQ || object == SHMRPC_OBJECT_RESP;
+    /* SRPC-OWN-002: the mark says that the lock alone tells whether the owner lives. */
+    mode_t mode = SHMRPC_OBJECT_MODE | (object == SHMRPC_OBJECT_REQ ? SHMRPC_MARK : 0);
+    /* SRPC-SEG-001, SRPC-SEM-001 */
+    enum shmrpc_status status =
+        shmrpc_segment_make(slot ? buffer_bytes : SHMRPC_SEMAPHORE_BYTES, mode, segment, error);
+    if (status != SHMRPC_OK)
+        return status;
+    /* SRPC-SEM-005: initialised before it has a name. */
+    if (!slot)
+        shmrpc_wait_make(semaphore(segment), initial_value(object));
+    return SHMRPC_OK;
+}
+
+static enum shmrpc_status make_all(struct shmrpc_channel *channel, size_t buffer_bytes,
+                                   struct shmrpc_error *error)
+{
+    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+        CRASH_POINT("server.make", NULL);
+        enum shmrpc_status status =
+            make_object(channel, (enum shmrpc_object)i, buffer_bytes, error);
+        if (status != SHMRPC_OK)
+            return status;
+    }
+    /* SRPC-OWN-001: the lock comes before the name, so no moment exists at which the name stands
+     * and the owner cannot be told from a dead one. Nobody else can hold it yet. */
+    if (shmrpc_lock_take(channel->request.segment.fd) != SHMRPC_OK)
+        return shmrpc_error_system(error, "cannot lock the new request segment");
+    channel->request.capacity = message_capacity(buffer_bytes);
+    channel->response.capacity = message_capacity(buffer_bytes);
+    char file[SHMRPC_FILE_NAME_BYTES];
+    shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
+    return shmrpc_segment_link(&channel->request.segment, file, error);
+}
+
+enum shmrpc_status shmrpc_channel_claim(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
+                                        struct shmrpc_channel **channel, struct shmrpc_error *error)
+{
+    REQUIRE(name != NULL && channel != NULL);
+    REQUIRE(buffer_bytes >= SHMRPC_MIN_BUFFER_BYTES && buffer_bytes <= SHMRPC_MAX_BUFFER_BYTES);
+    struct shmrpc_channel *made = new_channel(name, SHMRPC_SIDE_SERVER, wait);
+    if (made == NULL)
+        return shmrpc_error_system(error, "cannot allocate a channel");
+    shmrpc_fork_block();
+    enum shmrpc_status status = make_all(made, buffer_bytes, error);
+    if (status == SHMRPC_OK)
+        shmrpc_fork_add(&made->fork, in_child);
+    else
+        drop_all(made);
+    shmrpc_fork_unblock();
+    if (status == SHMRPC_OK)
+        *channel = made;
+    else
+        free(made);
+    return status;
+}
+
+enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
+                                           struct shmrpc_error *error)
+{
+    INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER && !channel->complete);
+    /* SRPC-OBJ-003, SRPC-OWN-005 */
+    for (unsigned i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
+        char file[SHMRPC_FILE_NAME_BYTES];
+        shmrpc_name_object(channel->name, (enum shmrpc_object)i, file);
+        struct shmrpc_segment *segment = shmrpc_channel_object(channel, (enum shmrpc_object)i);
+        if (shmrpc_segment_is(segment, file))
+            continue; /* linked by an earlier try */
+        enum shmrpc_status status = shmrpc_segment_link(segment, file, error);
+        if (status != SHMRPC_OK)
+            return status;
+    }
+    /* The two segments' descriptors carry the locks; the semaphores need none. */
+    for (unsigned i = SHMRPC_OBJECT_REQ_EMPTY; i < SHMRPC_OBJECT_COUNT; i++)
+        shmrpc_segment_close_fd(shmrpc_channel_object(channel, (enum shmrpc_object)i));
+    channel->complete = true;
+    ENSURE(shmrpc_channel_check(channel));
+    return SHMRPC_OK;
+}
+
+static enum shmrpc_status open_all(struct shmrpc_channel *channel, struct shmrpc_error *error)
+{
+    char file[SHMRPC_FILE_NAME_BYTES];
+    /* SRPC-OBJ-005 */
+    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+        shmrpc_name_object(channel->name, (enum shmrpc_object)i, file);
+        /* SRPC-ATTACH-006 */
+        size_t least = i <= SHMRPC_OBJECT_RESP ? SHMRPC_LENGTH_WORD_BYTES + 1
+                                               : SHMRPC_SEMAPHORE_BYTES;
+        enum shmrpc_status status = shmrpc_segment_open(
+            file, least, shmrpc_channel_object(channel, (enum shmrpc_object)i), error);
+        /* SRPC-ATTACH-008: missing or still too small, it may be on its way. */
+        if (status == SHMRPC_NOT_FOUND || status == SHMRPC_PROTOCOL)
+            return i == 0 && status == SHMRPC_NOT_FOUND
+                       ? shmrpc_error_set(error, SHMRPC_NOT_FOUND, "there is no channel \"%s\"",
+                                          channel->name)
+                       : shmrpc_error_set(error, SHMRPC_NOT_FOUND,
+                                          "the channel \"%s\" is only half made", channel->name);
+        if (status != SHMRPC_OK)
+            return status;
+    }
+    /* SRPC-ATTACH-007: all six of one generation. */
+    shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
+    if (!shmrpc_segment_is(&channel->request.segment, file))
+        return shmrpc_error_set(error, SHMRPC_NOT_FOUND, "the channel \"%s\" is being replaced",
+                                channel->name);
+    /* SRPC-ATTACH-009 */
+    if (shmrpc_channel_server_dead(channel))
+        return shmrpc_error_set(error, SHMRPC_NOT_FOUND, "the server of the channel \"%s\" is dead",
+                                channel->name);
+    return SHMRPC_OK;
+}
+
+/* SRPC-LIMIT-004 */
+static size_t default_buffer_bytes(const struct shmrpc_channel *channel)
+{
+    size_t request = channel->request.segment.bytes;
+    size_t response = channel->response.segment.bytes;
+    size_t smaller = request < response ? request : response;
+    return smaller < SHMRPC_MAX_BUFFER_BYTES ? smaller : SHMRPC_MAX_BUFFER_BYTES;
+}
+
+static enum shmrpc_status map_slot(struct shmrpc_channel_slot *slot, size_t bytes,
+                                   struct shmrpc_error *error)
+{
+    /* SRPC-SEG-002, SRPC-SEG-003 */
+    if (slot->segment.bytes < bytes)
+        return shmrpc_error_set(error, SHMRPC_TOO_LARGE,
+                                "the segment has %zu bytes, fewer than the %zu asked for",
+                                slot->segment.bytes, bytes);
+    slot->capacity = message_capacity(bytes);
+    enum shmrpc_status status = shmrpc_segment_map(&slot->segment, bytes, error);
+    if (status == SHMRPC_OK)
+        status = shmrpc_segment_map(&slot->empty, SHMRPC_SEMAPHORE_BYTES, error);
+    if (status == SHMRPC_OK)
+        status = shmrpc_segment_map(&slot->full, SHMRPC_SEMAPHORE_BYTES, error);
+    shmrpc_segment_close_fd(&slot->empty);
+    shmrpc_segment_close_fd(&slot->full);
+    return status;
+}
+
+/* Whether each slot of a marked channel is seen in a state other than 0/0. The client lock is ours,
+ * so nobody but the server can be inside legitimately, and it never stays: what remains at 0/0 was
+ * left by a dead client, and the server repairs it only when no client is there. */
+static bool slots_usable(const struct shmrpc_channel *channel)
+{
+    enum { LOOKS = 20 };
+    bool request = false;
+    bool response = false;
+    for (int i = 0; i < LOOKS; i++) {
+        struct shmrpc_channel_values now = shmrpc_channel_values(channel);
+        request = request || now.value[0] + now.value[1] != 0;
+        response = response || now.value[2] + now.value[3] != 0;
+        if (request && response)
+            return true;
+        shmrpc_sleep_ms(1);
+    }
+    return false;
+}
+
+static enum shmrpc_status open_and_lock(struct shmrpc_channel *channel, size_t buffer_bytes,
+                                        struct shmrpc_error *error)
+{
+    enum shmrpc_status status = open_all(channel, error);
+    if (status != SHMRPC_OK)
+        return status;
+    if (buffer_bytes == 0)
+        buffer_bytes = default_buffer_bytes(channel);
+    status = map_slot(&channel->request, buffer_bytes, error);
+    if (status == SHMRPC_OK)
+        status = map_slot(&channel->response, buffer_bytes, error);
+    if (status != SHMRPC_OK)
+        return status;
+    /* SRPC-ATTACH-010, SRPC-ATTACH-011 */
+    status = shmrpc_lock_take(channel->response.segment.fd);
+    if (status == SHMRPC_BUSY)
+        return shmrpc_error_set(error, SHMRPC_BUSY, "another client uses the channel \"%s\"",
+                                channel->name);
+    if (status != SHMRPC_OK)
+        return shmrpc_error_system(error, "cannot take the client lock");
+    CRASH_POINT("client.locked", NULL);
+    channel->complete = true;
+    return SHMRPC_OK;
+}
+
+/* What the last client left behind, seen under the client lock. */
+static enum shmrpc_status settle(struct shmrpc_channel *channel, struct shmrpc_error *error)
+{
+    /* SRPC-ATTACH-012 */
+    shmrpc_channel_discard_response(channel);
+    /* SRPC-ATTACH-013: of an original nobody repairs; there the calls' deadlines speak. */
+    if (channel->request.segment.marked && !slots_usable(channel))
+        return shmrpc_error_set(error, SHMRPC_BUSY,
+                                "the server of \"%s\" has yet to repair what a dead client left",
+                                channel->name);
+    return SHMRPC_OK;
+}
+
+enum shmrpc_status shmrpc_channel_attach(const char *name, size_t buffer_bytes,
+                                         enum shmrpc_wait wait, struct shmrpc_channel **channel,
+                                         struct shmrpc_error *error)
+{
+    REQUIRE(name != NULL && channel != NULL);
+    REQUIRE(buffer_bytes == 0 || buffer_bytes > SHMRPC_LENGTH_WORD_BYTES);
+    struct shmrpc_channel *made = new_channel(name, SHMRPC_SIDE_CLIENT, wait);
+    if (made == NULL)
+        return shmrpc_error_system(error, "cannot allocate a channel");
+    shmrpc_fork_block();
+    enum shmrpc_status status = open_and_lock(made, buffer_bytes, error);
+    if (status == SHMRPC_OK)
+        shmrpc_fork_add(&made->fork, in_child);
+    else
+        drop_all(made);
+    shmrpc_fork_unblock();
+    if (status != SHMRPC_OK) {
+        free(made);
+        return status;
+    }
+    status = settle(made, error);
+    if (status != SHMRPC_OK) {
+        shmrpc_channel_close(&made);
+        return status;
+    }
+    ENSURE(shmrpc_channel_check(made));
+    *channel = made;
+    return SHMRPC_OK;
+}
+
+/* SRPC-LIFE-002, SRPC-LIFE-005, SRPC-OWN-005: req goes last, so that whoever finds it gone finds
+ * nothing else of this generation in the way. */
+static void unlink_all(struct shmrpc_channel *channel)
+{
+    for (unsigned i = SHMRPC_OBJECT_RESP; i <= SHMRPC_OBJECT_COUNT; i++) {
+        enum shmrpc_object object = (enum shmrpc_object)(i % SHMRPC_OBJECT_COUNT);
+        char file[SHMRPC_FILE_NAME_BYTES];
+        shmrpc_name_object(channel->name, object, file);
+        shmrpc_segment_unlink(shmrpc_channel_object(channel, object), file);
+    }
+}
+
+void shmrpc_channel_close(struct shmrpc_channel **channel)
+{
+    REQUIRE(channel != NULL);
+    if (*channel == NULL)
+        return;
+    INVARIANT(shmrpc_channel_check(*channel));
+    /* SRPC-FORK-004, SRPC-LIFE-003 */
+    if ((*channel)->side == SHMRPC_SIDE_SERVER && !atomic_load(&(*channel)->orphaned))
+        unlink_all(*channel);
+    shmrpc_fork_block();
+    shmrpc_fork_remove(&(*channel)->fork);
+    drop_all(*channel);
+    shmrpc_fork_unblock();
+    (*channel)->magic = 0;
+    free(*channel);
+    *channel = NULL;
+}
+
+/* SRPC-HAND-003 */
+static struct shmrpc_channel_slot *outgoing(struct shmrpc_channel *channel)
+{
+    return channel->side == SHMRPC_SIDE_CLIENT ? &channel->request : &channel->response;
+}
+
+static struct shmrpc_channel_slot *incoming(struct shmrpc_channel *channel)
+{
+    return channel->side == SHMRPC_SIDE_CLIENT ? &channel->response : &channel->request;
+}
+
+size_t shmrpc_channel_incoming_capacity(const struct shmrpc_channel *channel)
+{
+    return channel->side == SHMRPC_SIDE_CLIENT ? channel->response.capacity
+                                               : channel->request.capacity;
+}
+
+size_t shmrpc_channel_outgoing_capacity(const struct shmrpc_channel *channel)
+{
+    return channel->side == SHMRPC_SIDE_CLIENT ? channel->request.capacity
+                                               : channel->response.capacity;
+}
+
+static enum shmrpc_status take(struct shmrpc_channel *channel, struct shmrpc_segment *segment,
+                               struct shmrpc_spin *spin, struct shmrpc_deadline *deadline)
+{
+    CRASH_POINT("take", NULL);
+    enum shmrpc_status status = shmrpc_wait_take(semaphore(segment), spin, deadline);
+    /* SRPC-SEM-007 */
+    if (status == SHMRPC_PROTOCOL)
+        channel->broken = true;
+    CRASH_POINT("taken", NULL);
+    return status;
+}
+
+static enum shmrpc_status post(struct shmrpc_channel *channel, struct shmrpc_segment *segment)
+{
+    CRASH_POINT("post", NULL);
+    enum shmrpc_status status = shmrpc_wait_post(semaphore(segment));
+    if (status == SHMRPC_PROTOCOL)
+        channel->broken = true;
+    CRASH_POINT("posted", NULL);
+    return status;
+}
+
+/* SRPC-HAND-001: take(empty), write, post(full). The take is an acquire that orders our writes
+ * behind the reader's reads; the post a release that orders them before the reader's take
+ * (SRPC-MEM-001). */
+enum shmrpc_status shmrpc_channel_begin(struct shmrpc_channel *channel,
+                                        struct shmrpc_deadline *deadline, char **body,
+                                        size_t *capacity)
+{
+    INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(channel->complete && !channel->inside);
+    struct shmrpc_channel_slot *slot = outgoing(channel);
+    enum shmrpc_status status = take(channel, &slot->empty, &slot->empty_spin, deadline);
+    if (status != SHMRPC_OK)
+        return status;
+    channel->inside = true;
+    *body = shmrpc_frame_body(slot->segment.map);
+    *capacity = slot->capacity;
+    return SHMRPC_OK;
+}
+
+enum shmrpc_status shmrpc_channel_commit(struct shmrpc_channel *channel, size_t length)
+{
+    REQUIRE(channel->inside);
+    struct shmrpc_channel_slot *slot = outgoing(channel);
+    CRASH_POINT("slot.written", NULL);
+    shmrpc_frame_seal(slot->segment.map, slot->capacity, length);
+    channel->inside = false;
+    return post(channel, &slot->full);
+}
+
+enum shmrpc_status shmrpc_channel_abandon(struct shmrpc_channel *channel)
+{
+    REQUIRE(channel->inside);
+    struct shmrpc_channel_slot *slot = outgoing(channel);
+    shmrpc_frame_clear(slot->segment.map);
+    channel->inside = false;
+    return post(channel, &slot->empty);
+}
+
+/* SRPC-HAND-002: take(full), read, post(empty). The take is an acquire that orders our reads behind
+ * the writer's writes; the post a release that orders them before its next ones (SRPC-MEM-002). */
+enum shmrpc_status shmrpc_channel_receive(struct shmrpc_channel *channel,
+                                          struct shmrpc_deadline *deadline, void *out,
+                                          size_t *length)
+{
+    INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(channel->complete && out != NULL);
+    struct shmrpc_channel_slot *slot = incoming(channel);
+    enum shmrpc_status status = take(channel, &slot->full, &slot->full_spin, deadline);
+    if (status != SHMRPC_OK)
+        return status;
+    enum shmrpc_status read = shmrpc_frame_read(slot->segment.map, slot->capacity, out, length);
+    /* SRPC-RECOVER-001: whatever stood there, the slot is free again. */
+    status = post(channel, &slot->empty);
+    return status != SHMRPC_OK ? status : read;
+}
+
+bool shmrpc_channel_withdraw(struct shmrpc_channel *channel, const void *prefix, size_t length)
+{
+    INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(channel->side == SHMRPC_SIDE_CLIENT && !channel->inside);
+    struct shmrpc_channel_slot *slot = &channel->request;
+    /* SRPC-CALL-007, SRPC-RECOVER-003: with the token in our hand no server can take it. */
+    if (channel->broken || !shmrpc_wait_try(semaphore(&slot->full)))
+        return false;
+    CRASH_POINT("withdraw.taken", NULL);
+    /* SRPC-RECOVER-004 */
+    if (!shmrpc_frame_begins(slot->segment.map, slot->capacity, prefix, length)) {
+        (void)post(channel, &slot->full);
+        return false;
+    }
+    shmrpc_frame_clear(slot->segment.map);
+    return post(channel, &slot->empty) == SHMRPC_OK;
+}
+
+void shmrpc_channel_discard_response(struct shmrpc_channel *channel)
+{
+    INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(channel->complete);
+    struct shmrpc_channel_slot *slot = &channel->response;
+    if (!shmrpc_wait_try(semaphore(&slot->full)))
+        return;
+    CRASH_POINT("discard.taken", NULL);
+    shmrpc_frame_clear(slot->segment.map);
+    (void)post(channel, &slot->empty);
+}
+
+bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel)
+{
+    REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
+    /* SRPC-OWN-006, SRPC-OWN-007; SRPC-RECOVER-005: unmarked, a free lock proves nothing. */
+    return channel->request.segment.marked && !shmrpc_lock_held(channel->request.segment.fd);
+}
+
+bool shmrpc_channel_client_locked(const struct shmrpc_channel *channel)
+{
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    return shmrpc_lock_held(channel->response.segment.fd);
+}
+
+bool shmrpc_channel_name_held(const struct shmrpc_channel *channel)
+{
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    char file[SHMRPC_FILE_NAME_BYTES];
+    shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
+    return shmrpc_segment_is(&channel->request.segment, file);
+}
+
+bool shmrpc_channel_truncated(struct shmrpc_channel *channel)
+{
+    INVARIANT(shmrpc_channel_check(channel));
+    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+        struct shmrpc_segment *segment = shmrpc_channel_object(channel, (enum shmrpc_object)i);
+        if (segment->range != NULL && shmrpc_sigbus_hit(segment->range))
+            return true;
+    }
+    return false;
+}
+
+struct shmrpc_channel_values shmrpc_channel_values(const struct shmrpc_channel *channel)
+{
+    REQUIRE(channel->complete);
+    return (struct shmrpc_channel_values){{
+        shmrpc_wait_value(semaphore(&channel->request.empty)),
+        shmrpc_wait_value(semaphore(&channel->request.full)),
+        shmrpc_wait_value(semaphore(&channel->response.empty)),
+        shmrpc_wait_value(semaphore(&channel->response.full)),
+    }};
+}
+
+bool shmrpc_channel_suspicious(const struct shmrpc_channel_values *values)
+{
+    REQUIRE(values != NULL);
+    bool request_stuck = values->value[0] == 0 && values->value[1] == 0;
+    bool response_stuck = values->value[2] == 0;
+    return request_stuck || response_stuck;
+}
+
+const char *shmrpc_channel_repair(struct shmrpc_channel *channel,
+                                  const struct shmrpc_channel_values *proven)
+{
+    INVARIANT(shmrpc_channel_check(channel));
+    /* SRPC-RECOVER-006 */
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER && !channel->inside);
+    struct shmrpc_channel_values now = shmrpc_channel_values(channel);
+    if (memcmp(&now, proven, sizeof now) != 0)
+        return NULL;
+    const char *done = NULL;
+    /* SRPC-RECOVER-008: died between take(req_empty) and post(req_full). A client that came after
+     * the proof finds 0/0 and cannot enter before this post. */
+    if (proven->value[0] == 0 && proven->value[1] == 0) {
+        shmrpc_frame_clear(channel->request.segment.map);
+        (void)post(channel, &channel->request.empty);
+        done = "freed the request slot that a dead client had taken";
+    }
+    /* SRPC-RECOVER-010: died before it collected. A client that came after the proof discards it
+     * too; whoever gets the token does. */
+    if (proven->value[3] == 1) {
+        shmrpc_channel_discard_response(channel);
+        done = "discarded the response that a dead client had not collected";
+    } else if (proven->value[2] == 0 && proven->value[3] == 0) {
+        /* SRPC-RECOVER-011: died between take(resp_full) and post(resp_empty). */
+        shmrpc_frame_clear(channel->response.segment.map);
+        (void)post(channel, &channel->response.empty);
+        done = "freed the response slot that a dead client was reading";
+    }
+    return done;
+}

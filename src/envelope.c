@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "envelope.h"
+#include "check.h"
+
+#include <string.h>
+
+#define RAW(writer, literal) shmrpc_writer_raw((writer), literal, sizeof(literal) - 1)
+
+static const char request_head[] = "{\"request_id\":\"";
+
+static bool find(const struct shmrpc_members *members, const char *key, struct shmrpc_value *value)
+{
+    return shmrpc_members_find(members, key, strlen(key), value) == SHMRPC_OK;
+}
+
+/* SRPC-ENV-003, SRPC-ENV-004: keys are looked up, whatever their order and company. */
+static const char *request_problem(const struct shmrpc_members *outer,
+                                   struct shmrpc_request *request)
+{
+    /* SRPC-ENV-001 */
+    if (request->id.type != SHMRPC_STRING)
+        return "request_id is not a string";
+    if (!find(outer, "method", &request->method))
+        return "no method";
+    if (request->method.type != SHMRPC_STRING)
+        return "method is not a string";
+    if (request->params.object.length == 0)
+        return "params is missing or not an object";
+    return NULL;
+}
+
+enum shmrpc_status shmrpc_envelope_read_request(const char *text, size_t length,
+                                                struct shmrpc_request *request)
+{
+    REQUIRE(text != NULL || length == 0);
+    REQUIRE(request != NULL);
+    struct shmrpc_members outer;
+    struct shmrpc_value root;
+    request->id.length = 0;
+    /* SRPC-ENV-014: from what is no JSON object with an id, no id can be read. */
+    if (shmrpc_json_scan(text, length, "params", &root, &outer, &request->params, NULL) !=
+        SHMRPC_OK) {
+        request->problem = "not valid JSON";
+        return SHMRPC_SERIALIZATION;
+    }
+    if (outer.object.length == 0 || !find(&outer, "request_id", &request->id)) {
+        request->problem = "no JSON object with a request_id";
+        return SHMRPC_SERIALIZATION;
+    }
+    /* SRPC-ENV-013 */
+    request->problem = request_problem(&outer, request);
+    return request->problem == NULL ? SHMRPC_OK : SHMRPC_PROTOCOL;
+}
+
+enum shmrpc_status shmrpc_envelope_read_response(const char *text, size_t length,
+                                                 struct shmrpc_response *response)
+{
+    REQUIRE(text != NULL || length == 0);
+    REQUIRE(response != NULL);
+    struct shmrpc_members outer;
+    struct shmrpc_value root;
+    struct shmrpc_value id;
+    /* SRPC-CALL-004 */
+    if (shmrpc_json_scan(text, length, NULL, &root, &outer, NULL, NULL) != SHMRPC_OK ||
+        outer.object.length == 0 || !find(&outer, "request_id", &id) || id.type != SHMRPC_STRING)
+        return SHMRPC_PROTOCOL;
+    response->id = id;
+    /* SRPC-ENV-008: an absent result reads as null; so does an absent or empty error. */
+    if (!find(&outer, "result", &response->result))
+        response->result = (struct shmrpc_value){"null", 4, SHMRPC_NULL};
+    if (!find(&outer, "error", &response->error) || response->error.type == SHMRPC_NULL ||
+        (response->error.type == SHMRPC_STRING && response->error.length == 2))
+        response->error = (struct shmrpc_value){"", 0, SHMRPC_NULL};
+    return SHMRPC_OK;
+}
+
+size_t shmrpc_envelope_request_prefix(const char *id, size_t id_length, char *out)
+{
+    REQUIRE(id != NULL && out != NULL);
+    REQUIRE(id_length > 0);
+    size_t head = sizeof request_head - 1;
+    memcpy(out, request_head, head);
+    memcpy(out + head, id, id_length);
+    out[head + id_length] = '"';
+    return head + id_length + 1;
+}
+
+/* The writer counts one document; inside an envelope each value is a document of its own. */
+static void next_value(struct shmrpc_writer *writer)
+{
+    enum shmrpc_status status = writer->status;
+    char *at = writer->at;
+    shmrpc_writer_init(writer, at, (size_t)(writer->end - at));
+    writer->status = status;
+}
+
+void shmrpc_envelope_begin_request(struct shmrpc_envelope *envelope, char *buffer, size_t capacity,
+                                   const char *id, size_t id_length, const char *method)
+{
+    REQUIRE(envelope != NULL && buffer != NULL);
+    REQUIRE(id != NULL && method != NULL);
+    envelope->begin = buffer;
+    struct shmrpc_writer *writer = &envelope->writer;
+    shmrpc_writer_init(writer, buffer, capacity);
+    shmrpc_writer_raw(writer, request_head, sizeof request_head - 1);
+    shmrpc_writer_raw(writer, id, id_length);
+    RAW(writer, "\",\"method\":");
+    shmrpc_write_string(writer, method, strlen(method));
+    RAW(writer, ",\"params\":");
+    next_value(writer);
+}
+
+void shmrpc_envelope_begin_response(struct shmrpc_envelope *envelope, char *buffer,
+                                    size_t capacity, const struct shmrpc_value *id)
+{
+    REQUIRE(envelope != NULL && buffer != NULL);
+    REQUIRE(id != NULL && id->length > 0);
+    envelope->begin = buffer;
+    struct shmrpc_writer *writer = &envelope->writer;
+    shmrpc_writer_init(writer, buffer, capacity);
+    RAW(writer, "{\"request_id\":");
+    /* SRPC-ENV-005: the very bytes of the request. */
+    shmrpc_writer_raw(writer, id->text, id->length);
+    RAW(writer, ",\"result\":");
+    next_value(writer);
+}
+
+static enum shmrpc_status end(struct shmrpc_envelope *envelope, const char *tail, size_t length,
+                              size_t *total)
+{
+    struct shmrpc_writer *writer = &envelope->writer;
+    size_t value_length;
+    enum shmrpc_status status = shmrpc_writer_finish(writer, &value_length);
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_writer_raw(writer, tail, length);
+    if (writer->status != SHMRPC_OK)
+        return writer->status;
+    ENSURE(writer->at > envelope->begin && writer->at <= writer->end);
+    *total = (size_t)(writer->at - envelope->begin);
+    return SHMRPC_OK;
+}
+
+enum shmrpc_status shmrpc_envelope_end_request(struct shmrpc_envelope *envelope, size_t *length)
+{
+    REQUIRE(envelope != NULL && length != NULL);
+    return end(envelope, "}", 1, length);
+}
+
+enum shmrpc_status shmrpc_envelope_end_response(struct shmrpc_envelope *envelope, size_t *length)
+{
+    static const char tail[] = ",\"error\":null}";
+    REQUIRE(envelope != NULL && length != NULL);
+    /* SRPC-ENV-002: all three keys, always. */
+    return end(envelope, tail, sizeof tail - 1, length);
+}
+
+static enum shmrpc_status try_error(char *buffer, size_t capacity, const struct shmrpc_value *id,
+                                    const char *text, size_t text_length, size_t *length)
+{
+    struct shmrpc_envelope envelope;
+    shmrpc_envelope_begin_response(&envelope, buffer, capacity, id);
+    RAW(&envelope.writer, "null,\"error\":");
+    shmrpc_write_string(&envelope.writer, text, text_length);
+    return end(&envelope, "}", 1, length);
+}
+
+enum shmrpc_status shmrpc_envelope_write_error(char *buffer, size_t capacity,
+                                               const struct shmrpc_value *id, const char *text,
+                                               size_t text_length, size_t *length)
+{
+    REQUIRE(buffer != NULL && length != NULL);
+    REQUIRE(text_length > 0 && shmrpc_json_utf8_prefix(text, text_length) == text_length);
+    if (try_error(buffer, capacity, id, text, text_length, length) == SHMRPC_OK)
+        return SHMRPC_OK;
+    /* SRPC-ENV-018: halve the interval between what fits and what does not. Escapes make a text
+     * longer by an amount that only writing it tells. */
+    size_t fits = 0;
+    for (size_t above = text_length < capacity ? text_length : capacity; fits + 1 < above;) {
+        size_t middle = fits + (above - fits) / 2;
+        size_t cut = shmrpc_json_utf8_prefix(text, middle);
+        if (cut > fits && try_error(buffer, capacity, id, text, cut, length) == SHMRPC_OK)
+            fits = cut;
+        else if (cut > fits)
+            above = cut;
+        else
+            fits = middle; /* no whole character ends in between: as good as tried */
+    }
+    size_t cut = shmrpc_json_utf8_prefix(text, fits);
+    if (cut == 0)
+        return SHMRPC_TOO_LARGE;
+    return try_error(buffer, capacity, id, text, cut, length);
+}

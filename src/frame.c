@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "frame.h"
+#include "check.h"
+#include "crash.h"
+
+#include <string.h>
+
+/* The length word is the one word that a hostile peer can change between two of our looks; atomic
+ * access makes the compiler look exactly once. Relaxed is enough: the semaphores order it. */
+static uint32_t load_length(const void *slot)
+{
+    return __atomic_load_n((const uint32_t *)slot, __ATOMIC_RELAXED);
+}
+
+static void store_length(void *slot, uint32_t length)
+{
+    __atomic_store_n((uint32_t *)slot, length, __ATOMIC_RELAXED);
+}
+
+void shmrpc_frame_seal(void *slot, size_t capacity, size_t length)
+{
+    REQUIRE(slot != NULL);
+    /* SRPC-FRAME-003: senders check before they write; a longer message here is our own bug. */
+    REQUIRE(length <= capacity && capacity <= UINT32_MAX);
+    /* SRPC-FRAME-001: four bytes, native byte order. */
+    store_length(slot, (uint32_t)length);
+}
+
+void shmrpc_frame_clear(void *slot)
+{
+    REQUIRE(slot != NULL);
+    /* SRPC-FRAME-008 */
+    store_length(slot, 0);
+}
+
+enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, size_t *length)
+{
+    REQUIRE(slot != NULL && out != NULL);
+    REQUIRE(length != NULL);
+    /* SRPC-FRAME-006: loaded once; from here on only the copy counts. */
+    uint32_t claimed = load_length(slot);
+    /* SRPC-FRAME-004 */
+    if (claimed > capacity) {
+        shmrpc_frame_clear(slot);
+        return SHMRPC_PROTOCOL;
+    }
+    CRASH_POINT("slot.read", NULL);
+    /* SRPC-FRAME-007, SRPC-FRAME-002: each byte once, and none behind the message. */
+    memcpy(out, shmrpc_frame_body(slot), claimed);
+    CRASH_POINT("slot.copied", NULL);
+    shmrpc_frame_clear(slot);
+    *length = claimed;
+    return SHMRPC_OK;
+}
+
+bool shmrpc_frame_begins(void *slot, size_t capacity, const void *data, size_t length)
+{
+    REQUIRE(slot != NULL && data != NULL);
+    REQUIRE(length > 0 && length <= capacity);
+    uint32_t claimed = load_length(slot);
+    return claimed >= length && claimed <= capacity &&
+           memcmp(shmrpc_frame_body(slot), data, length) == 0;
+}
