@@ -390,7 +390,7 @@ proctype stray()
 proctype finish()
 {
     if
-    :: atomic { ended == EVERYONE && NO_SERVER -> skip }
+    :: atomic { ended == EVERYONE && !ALIVE(current) -> skip }
     :: atomic { ended == EVERYONE && ALIVE(current) && CLEAN(current) -> skip }
     fi
 }
