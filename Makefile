@@ -98,6 +98,81 @@ help:
 # ---- section: bench (bench/) ----
 
 # ---- section: check (conformance/) ----
+# What `make check` runs, in this order. A suite NAME is a plan (plan-NAME: one quoted line
+# 'LABEL|SECONDS|shared or alone|COMMAND' a program, see conformance/run-tests.sh) and what must be
+# built before (needs-NAME). A further suite adds its name here and its two variables.
+CHECK_SUITES := runner unit-release unit-asan valgrind process-release process-asan interop kill
+CHECK_JOBS ?= 2
+INTEROP_CALLS ?= 20000
+KILLS ?= 500
+SEED ?=
+VENV := build/venv
+
+UNIT_TESTS := $(patsubst conformance/unit/%.c,%,$(UNIT_SRC))
+PROCESS_SRC := $(wildcard conformance/process/test_*.c)
+PROCESS_SCRIPTS := $(wildcard conformance/process/test_*.sh)
+PROCESS_TESTS := $(patsubst conformance/process/%.c,%,$(PROCESS_SRC))
+PROCESS_SUPPORT_SRC := $(filter-out $(PROCESS_SRC) conformance/process/kill.c,$(wildcard conformance/process/*.c))
+INTEROP_PROGRAMS := $(patsubst conformance/interop/%.c,%,$(wildcard conformance/interop/*.c))
+
+define check_rules
+build/$(1)/process/%: build/$(1)/conformance/process/%.o $$(call objects,$(1),$$(PROCESS_SUPPORT_SRC)) build/$(1)/libshmrpc.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) -pthread $$($(1)_LDFLAGS) $$(LDFLAGS) $$^ -lcmocka -lcjson -lm -o $$@
+
+build/$(1)/interop/%: build/$(1)/conformance/interop/%.o build/$(1)/libshmrpc.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) -pthread $$($(1)_LDFLAGS) $$(LDFLAGS) $$^ -o $$@
+
+plan-unit-$(1) = $$(foreach t,$$(UNIT_TESTS),'unit-$(1)/$$(t)|180|shared|build/$(1)/unit/$$(t)')
+needs-unit-$(1) = units-$(1)
+# A test finds the programs of its own variant through SHMRPC_BUILD.
+plan-process-$(1) = $$(foreach t,$$(PROCESS_TESTS),'process-$(1)/$$(t)|180|alone|SHMRPC_BUILD=build/$(1) build/$(1)/process/$$(t)') \
+  $$(foreach t,$$(notdir $$(PROCESS_SCRIPTS)),'process-$(1)/$$(t:.sh=)|180|alone|SHMRPC_BUILD=build/$(1) bash conformance/process/$$(t)')
+needs-process-$(1) = build-$(1) $$(addprefix build/$(1)/process/,$$(PROCESS_TESTS))
+endef
+$(foreach v,$(VARIANTS),$(eval $(call check_rules,$(v))))
+
+plan-runner = 'runner/test-runner|60|shared|conformance/test-runner.sh'
+plan-valgrind = $(foreach t,$(UNIT_TESTS),'valgrind/$(t)|400|shared|conformance/valgrind.sh build/release/unit/$(t)')
+needs-valgrind = units-release
+plan-interop = 'interop/interop|7200|alone|SEED=$(SEED) conformance/interop/run.sh $(VENV) build/release $(INTEROP_CALLS)'
+needs-interop = build-release $(addprefix build/release/interop/,$(INTEROP_PROGRAMS))
+plan-kill = 'kill/kill|7200|alone|SEED=$(SEED) PYTHON=$(VENV)/bin/python build/release/process/kill $(KILLS)'
+needs-kill = build-release build/release/process/kill
+
+run_suites = $(Q)printf '%s\n' $(foreach s,$(1),$(plan-$(s))) | conformance/run-tests.sh -j $(CHECK_JOBS)
+# Packages come before anything is built, so the building is a second make.
+suites = +$(Q)$(MAKE) --no-print-directory NO_DEPS=1 -j$(CHECK_JOBS) run-suites RUN_SUITES='$(1)'
+
+## check: every test there is, in the release build, under sanitizers and under valgrind
+.PHONY: check unit process valgrind interop kill run-suites
+check:
+	$(call deps,check)
+	$(call suites,$(CHECK_SUITES))
+## unit: the unit tests of the release build
+unit: private RUN_SUITES := unit-release
+## process: whole processes against each other, release and sanitizers
+process: private RUN_SUITES := process-release process-asan
+## valgrind: the unit tests under valgrind
+valgrind: private RUN_SUITES := valgrind
+## interop: INTEROP_CALLS calls between C and the existing Python package, both ways
+interop: private RUN_SUITES := interop
+## kill: KILLS times SIGKILL at a random moment, survivors checked (SEED=N repeats a run)
+kill: private RUN_SUITES := kill
+unit process valgrind interop kill:
+	$(call deps,check)
+	$(call suites,$(RUN_SUITES))
+
+run-suites: $(foreach s,$(RUN_SUITES),$(needs-$(s)))
+	$(call run_suites,$(RUN_SUITES))
+
+## trace: every requirement joined with its code and its tests; fails on a hole
+.PHONY: trace
+trace:
+	$(Q)sh conformance/trace.sh . build/trace.txt
 
 # ---- section: install (man pages, completion, pkg-config) ----
 
