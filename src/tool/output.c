@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Length of the UTF-8 character at text, or 0 if there is none. mbrtowc() would judge by the locale,
- * and the C locale knows no UTF-8, so the library's strict reader judges instead. */
+/* Length of the UTF-8 character at text, or 0 if there is none. mbrtowc() would judge by the
+ * locale, and the C locale knows no UTF-8, so the library's strict reader judges instead. */
 static size_t character_length(const char *text, size_t left)
 {
     unsigned char first = (unsigned char)text[0];
@@ -40,6 +40,25 @@ static void print_escaped(FILE *out, const char *text, size_t length)
         fprintf(out, "\\x%02x", (unsigned char)text[i]);
 }
 
+static void print_text(FILE *out, const char *text, size_t length, const char *kept,
+                       const char *escaped)
+{
+    while (length > 0) {
+        size_t step = character_length(text, length);
+        bool plain = step > 0 && !is_control(text, step);
+        if (step == 1 && *text != '\0')
+            plain = strchr(kept, *text) != NULL || (plain && strchr(escaped, *text) == NULL);
+        if (step == 0)
+            step = 1;
+        if (plain)
+            fwrite(text, 1, step, out);
+        else
+            print_escaped(out, text, step);
+        text += step;
+        length -= step;
+    }
+}
+
 char *tool_printable(const char *text)
 {
     char *result = NULL;
@@ -47,31 +66,15 @@ char *tool_printable(const char *text)
     FILE *out = open_memstream(&result, &size);
     if (out == NULL)
         tool_out_of_memory();
-    for (size_t left = strlen(text); left > 0;) {
-        size_t length = character_length(text, left);
-        if (length == 0 || is_control(text, length) || *text == '\\')
-            print_escaped(out, text, length ? length : 1);
-        else
-            fwrite(text, 1, length, out);
-        text += length ? length : 1;
-        left -= length ? length : 1;
-    }
+    print_text(out, text, strlen(text), "", "\\");
     if (fclose(out) != 0)
         tool_out_of_memory();
     return result;
 }
 
-void tool_print_text(const char *text, size_t length)
+void tool_print_text(FILE *out, const char *text, size_t length, bool lines)
 {
-    while (length > 0) {
-        size_t step = character_length(text, length);
-        if (step == 0 || (is_control(text, step) && *text != '\n' && *text != '\t'))
-            print_escaped(stdout, text, step ? step : 1);
-        else
-            fwrite(text, 1, step, stdout);
-        text += step ? step : 1;
-        length -= step ? step : 1;
-    }
+    print_text(out, text, length, lines ? "\n\t" : "", "");
 }
 
 static bool wants_colour(void)

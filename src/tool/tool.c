@@ -54,7 +54,8 @@ void tool_out_of_memory(void)
     exit(TOOL_SYSTEM);
 }
 
-/* ---- Options ---------------------------------------------------------------------------------- */
+/* ---- Options ----------------------------------------------------------------------------------
+ */
 
 static _Noreturn void bad_option(const struct tool_arguments *arguments, int code, char **argv)
 {
@@ -154,7 +155,8 @@ bool tool_client_option(const char *verb, int code, struct shmrpc_client_options
     }
 }
 
-/* ---- The report of a failure ------------------------------------------------------------------ */
+/* ---- The report of a failure ------------------------------------------------------------------
+ */
 
 int tool_exit_of(enum shmrpc_status status)
 {
@@ -209,7 +211,8 @@ const char *tool_advice(enum shmrpc_status status)
     }
 }
 
-/* The envelope is written by hand because cJSON strings end at a NUL and a remote text may hold one. */
+/* The envelope is made without cJSON because cJSON strings end at a NUL and a remote text may hold
+ * one. */
 static void print_failure(const struct shmrpc_error *error, const char *text, size_t length,
                           bool maybe_executed)
 {
@@ -229,16 +232,19 @@ static void print_failure(const struct shmrpc_error *error, const char *text, si
     shmrpc_write_bool(&writer, maybe_executed);
     shmrpc_write_object_end(&writer);
     size_t written = 0;
-    if (shmrpc_writer_finish(&writer, &written) == SHMRPC_OK)
-        printf("%.*s\n", (int)written, buffer);
-    else /* only a text that is no UTF-8 leads here: some name typed by the user */
+    if (shmrpc_writer_finish(&writer, &written) == SHMRPC_OK) {
+        fwrite(buffer, 1, written, stdout);
+        putchar('\n');
+    } else { /* only a text that is no UTF-8 leads here: some name typed by the user */
         printf("{\"status\":\"%s\",\"error\":\"%s\",\"maybe_executed\":%s}\n", status,
                shmrpc_status_text(error->status), maybe_executed ? "true" : "false");
+    }
     free(buffer);
 }
 
 int tool_report(const struct tool_arguments *arguments, const char *name,
-                const struct shmrpc_error *error, const struct shmrpc_client *client)
+                const struct shmrpc_error *error, const struct shmrpc_client *client,
+                const char *advice)
 {
     bool maybe_executed = client != NULL && shmrpc_client_maybe_executed(client);
     const char *text = error->text;
@@ -248,13 +254,12 @@ int tool_report(const struct tool_arguments *arguments, const char *name,
     if (arguments->json)
         print_failure(error, text, length, maybe_executed);
     if (error->status == SHMRPC_METHOD_ERROR) {
-        char *line = tool_printable(error->text);
-        fprintf(stderr, "%s\n", line);
-        free(line);
+        tool_print_text(stderr, text, length, false);
+        fputc('\n', stderr);
     } else if (error->status == SHMRPC_INVALID) {
         tool_complain(arguments->verb, "%s; see 'shmrpc %s --help'", error->text, arguments->verb);
     } else {
-        tool_complain(arguments->verb, "%s: %s%s", name, error->text, tool_advice(error->status));
+        tool_complain(arguments->verb, "%s: %s%s", name, error->text, advice);
     }
     return tool_exit_of(error->status);
 }

@@ -33,7 +33,8 @@ int tool_inspect(int argc, char **argv);
 int tool_clean(int argc, char **argv);
 int tool_doctor(int argc, char **argv);
 
-/* ---- Options ---------------------------------------------------------------------------------- */
+/* ---- Options ----------------------------------------------------------------------------------
+ */
 
 /** Codes of the long options. Those without a letter start above the range of char. */
 enum tool_option {
@@ -55,7 +56,9 @@ enum tool_option {
 #define TOOL_COMMON_OPTIONS                                                                        \
     {"help", no_argument, NULL, TOOL_OPTION_HELP},                                                 \
         {"version", no_argument, NULL, TOOL_OPTION_VERSION},                                       \
-        {"json", no_argument, NULL, TOOL_OPTION_JSON}
+    {                                                                                              \
+        "json", no_argument, NULL, TOOL_OPTION_JSON                                                \
+    }
 
 /** Entries of the verbs that attach as a client; tool_client_option() reads them. */
 #define TOOL_CLIENT_OPTIONS                                                                        \
@@ -63,7 +66,9 @@ enum tool_option {
         {"wait-for-server", required_argument, NULL, TOOL_OPTION_WAIT_FOR_SERVER},                 \
         {"wait-busy", required_argument, NULL, TOOL_OPTION_WAIT_BUSY},                             \
         {"buffer-bytes", required_argument, NULL, TOOL_OPTION_BUFFER_BYTES},                       \
-        {"wait", required_argument, NULL, TOOL_OPTION_WAIT}
+    {                                                                                              \
+        "wait", required_argument, NULL, TOOL_OPTION_WAIT                                          \
+    }
 
 /** How one verb's arguments are read. */
 struct tool_arguments {
@@ -85,7 +90,8 @@ int tool_parse_seconds(const char *verb, const char *option, const char *text, b
 size_t tool_parse_bytes(const char *verb, const char *text, size_t least);
 enum shmrpc_wait tool_parse_wait(const char *verb, const char *text);
 
-/* ---- Complaints ------------------------------------------------------------------------------- */
+/* ---- Complaints -------------------------------------------------------------------------------
+ */
 
 /** End with TOOL_USAGE and one line on stderr that names the verb's --help. */
 _Noreturn void tool_usage_error(const char *verb, const char *format, ...)
@@ -99,18 +105,23 @@ int tool_exit_of(enum shmrpc_status status);
 const char *tool_advice(enum shmrpc_status status);
 
 /** Say on stderr why a verb that speaks to a channel failed, and with json also print the envelope
- *  {"status": ..., "error": ..., "maybe_executed": ...} on stdout. @return the exit code. */
+ *  {"status": ..., "error": ..., "maybe_executed": ...} on stdout.
+ *  @param client may be null. @param advice ends the line. @return the exit code. */
 int tool_report(const struct tool_arguments *arguments, const char *name,
-                const struct shmrpc_error *error, const struct shmrpc_client *client);
+                const struct shmrpc_error *error, const struct shmrpc_client *client,
+                const char *advice);
 
-/* ---- Output ----------------------------------------------------------------------------------- */
+/* ---- Output -----------------------------------------------------------------------------------
+ */
 
 /** Text fit for a terminal: control characters and bytes that are not UTF-8 as \xNN, also backslash
  *  itself. The caller frees it. */
 char *tool_printable(const char *text);
-/** Like it, but line feeds and tabs stay; straight to stdout. */
-void tool_print_text(const char *text, size_t length);
-/** colour is an SGR code such as "31"; plain text unless stdout is a terminal that wants colours. */
+/** Print text with its control characters and bytes that are not UTF-8 as \xNN. Line feeds and tabs
+ *  stay if lines is true; else they are escaped too, so that the text stays one line. */
+void tool_print_text(FILE *out, const char *text, size_t length, bool lines);
+/** colour is an SGR code such as "31"; plain text unless stdout is a terminal that wants colours.
+ */
 void tool_print_coloured(const char *colour, const char *text);
 
 /** Print a tree on one line and delete it. */
@@ -124,8 +135,8 @@ void tool_json_add_string(cJSON *object, const char *key, const char *value);
 void tool_json_add_number(cJSON *object, const char *key, double value);
 void tool_json_add_bool(cJSON *object, const char *key, bool value);
 void tool_json_add_null(cJSON *object, const char *key);
-/** A channel's name as the member "name"; bytes that are no UTF-8 become U+FFFD, and then "name_hex"
- *  has the exact bytes. */
+/** A channel's name as the member "name"; bytes that are no UTF-8 become U+FFFD, and then
+ * "name_hex" has the exact bytes. */
 void tool_json_add_name(cJSON *object, const char *name);
 
 #endif
