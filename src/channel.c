@@ -98,11 +98,11 @@ static enum shmrpc_status make_object(struct shmrpc_channel *channel, enum shmrp
 {
     struct shmrpc_segment *segment = shmrpc_channel_object(channel, object);
     bool slot = object == SHMRPC_OBJECT_REQ || object == SHMRPC_OBJECT_RESP;
-    /* SRPC-OWN-002: the mark says that the lock alone tells whether the owner lives. */
-    mode_t mode = SHMRPC_OBJECT_MODE | (object == SHMRPC_OBJECT_REQ ? SHMRPC_MARK : 0);
-    /* SRPC-SEG-001, SRPC-SEM-001 */
+    /* SRPC-SEG-001, SRPC-SEM-001. SRPC-OWN-002: the mark says that the lock on req alone tells
+     * whether the owner lives; all six carry it, so that pieces of different makers are told apart. */
     enum shmrpc_status status =
-        shmrpc_segment_make(slot ? buffer_bytes : SHMRPC_SEMAPHORE_BYTES, mode, segment, error);
+        shmrpc_segment_make(slot ? buffer_bytes : SHMRPC_SEMAPHORE_BYTES,
+                            SHMRPC_OBJECT_MODE | SHMRPC_MARK, segment, error);
     if (status != SHMRPC_OK)
         return status;
     /* SRPC-SEM-005: initialised before it has a name. */
@@ -198,6 +198,11 @@ static enum shmrpc_status open_all(struct shmrpc_channel *channel, struct shmrpc
                                           "the channel \"%s\" is only half made", channel->name);
         if (status != SHMRPC_OK)
             return status;
+        /* SRPC-ATTACH-014: beside a marked req, an unmarked piece is somebody else's leftover. */
+        if (channel->request.segment.marked &&
+            !shmrpc_channel_object(channel, (enum shmrpc_object)i)->marked)
+            return shmrpc_error_set(error, SHMRPC_NOT_FOUND,
+                                    "the channel \"%s\" is only half made", channel->name);
     }
     /* SRPC-ATTACH-007: all six of one generation. */
     shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
@@ -264,14 +269,8 @@ static enum shmrpc_status open_and_lock(struct shmrpc_channel *channel, size_t b
     enum shmrpc_status status = open_all(channel, error);
     if (status != SHMRPC_OK)
         return status;
-    if (buffer_bytes == 0)
-        buffer_bytes = default_buffer_bytes(channel);
-    status = map_slot(&channel->request, buffer_bytes, error);
-    if (status == SHMRPC_OK)
-        status = map_slot(&channel->response, buffer_bytes, error);
-    if (status != SHMRPC_OK)
-        return status;
-    /* SRPC-ATTACH-010, SRPC-ATTACH-011 */
+    /* SRPC-ATTACH-010, SRPC-ATTACH-011. Before anything is mapped, so that a client that is turned
+     * away was hardly there. */
     status = shmrpc_lock_take(channel->response.segment.fd);
     if (status == SHMRPC_BUSY)
         return shmrpc_error_set(error, SHMRPC_BUSY, "another client uses the channel \"%s\"",
@@ -279,8 +278,13 @@ static enum shmrpc_status open_and_lock(struct shmrpc_channel *channel, size_t b
     if (status != SHMRPC_OK)
         return shmrpc_error_system(error, "cannot take the client lock");
     CRASH_POINT("client.locked", NULL);
-    channel->complete = true;
-    return SHMRPC_OK;
+    if (buffer_bytes == 0)
+        buffer_bytes = default_buffer_bytes(channel);
+    status = map_slot(&channel->request, buffer_bytes, error);
+    if (status == SHMRPC_OK)
+        status = map_slot(&channel->response, buffer_bytes, error);
+    channel->complete = status == SHMRPC_OK;
+    return status;
 }
 
 /* What the last client left behind, seen under the client lock. */
@@ -290,7 +294,7 @@ static enum shmrpc_status settle(struct shmrpc_channel *channel, struct shmrpc_e
     shmrpc_channel_discard_response(channel);
     /* SRPC-ATTACH-013: of an original nobody repairs; there the calls' deadlines speak. */
     if (channel->request.segment.marked && !slots_usable(channel))
-        return shmrpc_error_set(error, SHMRPC_BUSY,
+        return shmrpc_error_set(error, SHMRPC_TIMEOUT,
                                 "the server of \"%s\" has yet to repair what a dead client left",
                                 channel->name);
     return SHMRPC_OK;
@@ -494,18 +498,28 @@ bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel)
     return channel->request.segment.marked && !shmrpc_lock_held(channel->request.segment.fd);
 }
 
-bool shmrpc_channel_client_locked(const struct shmrpc_channel *channel)
+bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel)
 {
-    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
-    return shmrpc_lock_held(channel->response.segment.fd);
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER && channel->complete);
+    return shmrpc_lock_take(channel->response.segment.fd) == SHMRPC_OK;
 }
 
-bool shmrpc_channel_name_held(const struct shmrpc_channel *channel)
+void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel)
+{
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER && channel->complete);
+    shmrpc_lock_drop(channel->response.segment.fd);
+}
+
+bool shmrpc_channel_names_held(struct shmrpc_channel *channel)
 {
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
-    char file[SHMRPC_FILE_NAME_BYTES];
-    shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
-    return shmrpc_segment_is(&channel->request.segment, file);
+    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+        char file[SHMRPC_FILE_NAME_BYTES];
+        shmrpc_name_object(channel->name, (enum shmrpc_object)i, file);
+        if (!shmrpc_segment_is(shmrpc_channel_object(channel, (enum shmrpc_object)i), file))
+            return false;
+    }
+    return true;
 }
 
 bool shmrpc_channel_truncated(struct shmrpc_channel *channel)
@@ -548,15 +562,13 @@ const char *shmrpc_channel_repair(struct shmrpc_channel *channel,
     if (memcmp(&now, proven, sizeof now) != 0)
         return NULL;
     const char *done = NULL;
-    /* SRPC-RECOVER-008: died between take(req_empty) and post(req_full). A client that came after
-     * the proof finds 0/0 and cannot enter before this post. */
+    /* SRPC-RECOVER-008: died between take(req_empty) and post(req_full). */
     if (proven->value[0] == 0 && proven->value[1] == 0) {
         shmrpc_frame_clear(channel->request.segment.map);
         (void)post(channel, &channel->request.empty);
         done = "freed the request slot that a dead client had taken";
     }
-    /* SRPC-RECOVER-010: died before it collected. A client that came after the proof discards it
-     * too; whoever gets the token does. */
+    /* SRPC-RECOVER-010: died before it collected. */
     if (proven->value[3] == 1) {
         shmrpc_channel_discard_response(channel);
         done = "discarded the response that a dead client had not collected";

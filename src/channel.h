@@ -59,8 +59,9 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
 /** Client: open what stands under the name and take the client lock, in one try.
  *  @param buffer_bytes 0: what the segments have.
  *  @return OK, NOT_FOUND (not there, half-made, dead, or changed meanwhile: try again), BUSY
- *  (another client, or a slot that its last client left for the server to repair), TOO_LARGE
- *  (segments smaller than buffer_bytes), SYSTEM. */
+ *  (another client, or the server while it repairs), TIMEOUT (a slot that a dead client left, which
+ *  the server repairs once nobody is attached: stay away for a while), TOO_LARGE (segments smaller
+ *  than buffer_bytes), SYSTEM. */
 enum shmrpc_status shmrpc_channel_attach(const char *name, size_t buffer_bytes,
                                          enum shmrpc_wait wait, struct shmrpc_channel **channel,
                                          struct shmrpc_error *error);
@@ -94,10 +95,12 @@ size_t shmrpc_channel_outgoing_capacity(const struct shmrpc_channel *channel);
 
 /** Client: whether the server is known to be dead: a marked channel whose lock is free. */
 bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel);
-/** Server: whether a client holds the client lock. */
-bool shmrpc_channel_client_locked(const struct shmrpc_channel *channel);
-/** Server: whether the name req still leads to our segment. */
-bool shmrpc_channel_name_held(const struct shmrpc_channel *channel);
+/** Server: take the client lock, so that no client comes in while slots are repaired. False if a
+ *  client holds it. */
+bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel);
+void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel);
+/** Server: whether all six names still lead to our objects. */
+bool shmrpc_channel_names_held(struct shmrpc_channel *channel);
 /** Whether the SIGBUS handler had to replace a page of it. */
 bool shmrpc_channel_truncated(struct shmrpc_channel *channel);
 
@@ -109,8 +112,8 @@ struct shmrpc_channel_values shmrpc_channel_values(const struct shmrpc_channel *
 /** Whether the values could be what a dead client left: a slot with nobody entitled inside, or a
  *  response that nobody collects. Ask only while this side is outside both slots. */
 bool shmrpc_channel_suspicious(const struct shmrpc_channel_values *values);
-/** Server, outside both slots, make both slots usable. Needs the proof that no client lived at some
- *  moment after the values proven were first seen; does nothing if they are not the same now.
+/** Server, outside both slots and with clients locked out: make both slots usable. Needs the proof
+ *  that no client lives; does nothing if the values are not those that were proven to stand still.
  *  @return what was done, or null. */
 const char *shmrpc_channel_repair(struct shmrpc_channel *channel,
                                   const struct shmrpc_channel_values *proven);

@@ -21,7 +21,8 @@ enum {
 
     SHMRPC_SLICE_MS = 100,           /* SRPC-WAIT-004: how long one blocking wait lasts at most */
     SHMRPC_RETRY_MS = 5,             /* pause between two looks at a half-made channel */
-    SHMRPC_CLOSING_GRACE_MS = 200,   /* SRPC-RECLAIM-007: for an original that is closing */
+    SHMRPC_CLOSING_GRACE_MS = 200,   /* SRPC-RECLAIM-007: for somebody who is closing or removing */
+    SHMRPC_ATTACH_PATIENCE_MS = 1500, /* SRPC-ATTACH-013: for a repair by the server */
     SHMRPC_SPIN_MAX_NS = 50000,      /* longest spin of the adaptive policy */
 
     SHMRPC_ID_BYTES = 32             /* hex digits of a request id that we make */

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "inspect.h"
+#include "check.h"
+#include "error.h"
+#include "lock.h"
+#include "scan.h"
+#include "segment.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What stands under the six names, as far as it is ours. */
+struct finding {
+    struct shmrpc_inode inodes[SHMRPC_OBJECT_COUNT];
+    size_t count;
+    bool foreign;
+    bool unmarked; /* at least one piece carries no mark */
+};
+
+static int semaphore_value(const char *path)
+{
+    int32_t value = -1;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    if (pread(fd, &value, sizeof value, 0) != sizeof value)
+        value = -1;
+    close(fd);
+    return value;
+}
+
+static void look_at_object(const char *name, enum shmrpc_object object,
+                           struct shmrpc_owner_report *report, struct finding *finding)
+{
+    char file[SHMRPC_FILE_NAME_BYTES];
+    char path[SHMRPC_FILE_NAME_BYTES + 16];
+    struct stat status;
+    shmrpc_name_object(name, object, file);
+    shmrpc_segment_path(file, path);
+    report->present[object] = lstat(path, &status) == 0;
+    if (!report->present[object])
+        return;
+    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid()) {
+        finding->foreign = true;
+        snprintf(report->text, sizeof report->text, "%s %s", path,
+                 S_ISREG(status.st_mode) ? "belongs to another user" : "is not a regular file");
+        return;
+    }
+    finding->inodes[finding->count++] = (struct shmrpc_inode){status.st_dev, status.st_ino};
+    bool marked = (status.st_mode & SHMRPC_MARK) != 0;
+    finding->unmarked = finding->unmarked || !marked;
+    if (object == SHMRPC_OBJECT_REQ)
+        report->marked = marked;
+    if (object > SHMRPC_OBJECT_RESP)
+        report->values[object - SHMRPC_OBJECT_REQ_EMPTY] = semaphore_value(path);
+    else if (report->buffer_bytes == 0 || (size_t)status.st_size < report->buffer_bytes)
+        report->buffer_bytes = (size_t)status.st_size;
+}
+
+/* Whether the object carries a lock, and whose it is. */
+static bool look_at_lock(const char *name, enum shmrpc_object object, struct shmrpc_holder *holder)
+{
+    char file[SHMRPC_FILE_NAME_BYTES];
+    struct shmrpc_segment segment = SHMRPC_SEGMENT_INIT;
+    *holder = (struct shmrpc_holder){.pid = 0};
+    shmrpc_name_object(name, object, file);
+    if (shmrpc_segment_open(file, 0, &segment, NULL) != SHMRPC_OK)
+        return false;
+    bool held = shmrpc_lock_held(segment.fd);
+    if (held) {
+        struct shmrpc_inode inode = {segment.device, segment.inode};
+        shmrpc_scan_lock_owner(&inode, holder);
+    }
+    shmrpc_segment_drop(&segment);
+    return held;
+}
+
+static void set_state(struct shmrpc_owner_report *report, enum shmrpc_owner_state state,
+                      const struct shmrpc_holder *holder, const char *text)
+{
+    report->state = state;
+    if (holder != NULL) {
+        report->pid = holder->pid;
+        memcpy(report->program, holder->program, sizeof report->program);
+    }
+    snprintf(report->text, sizeof report->text, "%s", text);
+}
+
+/* No lock on req: it is the mark, or else the scan, that speaks. */
+static void judge_unlocked(const struct finding *finding, struct shmrpc_owner_report *report)
+{
+    struct shmrpc_holder holder;
+    struct shmrpc_error error;
+    bool request = report->present[SHMRPC_OBJECT_REQ];
+    if (request && report->marked && !finding->unmarked) {
+        set_state(report, SHMRPC_OWNER_STALE, NULL, "its server is dead: the lock is free");
+    } else if (!shmrpc_scan_sees_all()) {
+        set_state(report, SHMRPC_OWNER_UNDECIDED, NULL,
+                  "it may be held by a process outside this PID namespace");
+    } else if (finding->count == 0 ||
+               shmrpc_scan_holder(finding->inodes, finding->count, &holder, &error) == SHMRPC_OK) {
+        set_state(report, request ? SHMRPC_OWNER_STALE : SHMRPC_OWNER_HALF_MADE, NULL,
+                  request ? "no process holds it" : "pieces without req, held by no process");
+    } else if (holder.pid != 0 && !holder.unreadable) {
+        set_state(report, request ? SHMRPC_OWNER_ALIVE : SHMRPC_OWNER_HALF_MADE, &holder,
+                  error.text);
+    } else {
+        set_state(report, SHMRPC_OWNER_UNDECIDED, &holder, error.text);
+    }
+}
+
+void shmrpc_owner_inspect(const char *name, struct shmrpc_owner_report *report)
+{
+    REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
+    REQUIRE(report != NULL);
+    memset(report, 0, sizeof *report);
+    memset(report->values, -1, sizeof report->values);
+    struct finding finding = {.count = 0};
+    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++)
+        look_at_object(name, (enum shmrpc_object)i, report, &finding);
+    if (finding.foreign) {
+        report->state = SHMRPC_OWNER_FOREIGN;
+        return;
+    }
+    struct shmrpc_holder holder;
+    report->client = look_at_lock(name, SHMRPC_OBJECT_RESP, &holder);
+    report->client_pid = holder.pid;
+    if (!look_at_lock(name, SHMRPC_OBJECT_REQ, &holder))
+        judge_unlocked(&finding, report);
+    else if (finding.count == SHMRPC_OBJECT_COUNT)
+        set_state(report, SHMRPC_OWNER_ALIVE, &holder, "its server holds the lock");
+    else
+        set_state(report, SHMRPC_OWNER_HALF_MADE, &holder,
+                  "a living server holds the lock, but not all six objects are there");
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "owner.h"
+#include "check.h"
+#include "crash.h"
+#include "error.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The objects that stand under a channel's names now. */
+struct remains {
+    struct shmrpc_inode inodes[SHMRPC_OBJECT_COUNT];
+    char files[SHMRPC_OBJECT_COUNT][SHMRPC_FILE_NAME_BYTES];
+    bool marked[SHMRPC_OBJECT_COUNT];
+    size_t count;
+};
+
+/* Collect them, except those that belong to own (may be null). What is no regular file of our uid
+ * is nobody's channel: refused, and nothing is touched. */
+static enum shmrpc_status collect(const char *name, struct shmrpc_channel *own,
+                                  struct remains *remains, struct shmrpc_error *error)
+{
+    remains->count = 0;
+    /* req is collected last, so that it is removed last (SRPC-RECLAIM-009). */
+    for (unsigned i = SHMRPC_OBJECT_RESP; i <= SHMRPC_OBJECT_COUNT; i++) {
+        enum shmrpc_object object = (enum shmrpc_object)(i % SHMRPC_OBJECT_COUNT);
+        char *file = remains->files[remains->count];
+        char path[SHMRPC_FILE_NAME_BYTES + 16];
+        shmrpc_name_object(name, object, file);
+        shmrpc_segment_path(file, path);
+        struct stat status;
+        if (lstat(path, &status) != 0 ||
+            (own != NULL && shmrpc_segment_is(shmrpc_channel_object(own, object), file)))
+            continue;
+        errno = EPERM;
+        /* SRPC-RECLAIM-001 */
+        if (!S_ISREG(status.st_mode))
+            return shmrpc_error_system(error, "%s is in the way and is not a regular file", path);
+        if (status.st_uid != geteuid())
+            return shmrpc_error_system(error, "%s is in the way and belongs to user %u", path,
+                                       (unsigned)status.st_uid);
+        remains->inodes[remains->count].device = status.st_dev;
+        remains->inodes[remains->count].inode = status.st_ino;
+        remains->marked[remains->count] = (status.st_mode & SHMRPC_MARK) != 0;
+        remains->count++;
+    }
+    return SHMRPC_OK;
+}
+
+/* The proof for objects that no lock speaks for: nobody holds them.
+ * @param dead_owner the lock on a marked req was got, which speaks for the marked ones. */
+static enum shmrpc_status prove_abandoned(const char *name, const struct remains *remains,
+                                          bool dead_owner, struct shmrpc_error *error)
+{
+    struct shmrpc_inode doubtful[SHMRPC_OBJECT_COUNT];
+    size_t count = 0;
+    for (size_t i = 0; i < remains->count; i++)
+        if (!(dead_owner && remains->marked[i]))
+            doubtful[count++] = remains->inodes[i];
+    /* SRPC-RECLAIM-004 */
+    if (count == 0)
+        return SHMRPC_OK;
+    /* SRPC-RECLAIM-012 */
+    if (!shmrpc_scan_sees_all())
+        return shmrpc_error_set(error, SHMRPC_BUSY,
+                                "the unmarked channel \"%s\" may be held outside this PID namespace",
+                                name);
+    struct shmrpc_holder holder;
+    struct shmrpc_error scan;
+    /* SRPC-RECLAIM-005, SRPC-RECLAIM-006 */
+    enum shmrpc_status status = shmrpc_scan_holder(doubtful, count, &holder, &scan);
+    if (status == SHMRPC_OK)
+        return SHMRPC_OK;
+    if (status == SHMRPC_SYSTEM) {
+        errno = scan.system_errno;
+        return shmrpc_error_system(error, "cannot look for holders of the channel \"%s\"", name);
+    }
+    return shmrpc_error_set(error, status, "the channel \"%s\" is %s", name, scan.text);
+}
+
+static enum shmrpc_status unlink_remains(const struct remains *remains, struct shmrpc_error *error)
+{
+    for (size_t i = 0; i < remains->count; i++) {
+        char path[SHMRPC_FILE_NAME_BYTES + 16];
+        shmrpc_segment_path(remains->files[i], path);
+        CRASH_POINT("reclaim.unlink", remains->files[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
+            return shmrpc_error_system(error, "cannot remove %s", path);
+        CRASH_POINT("reclaim.unlinked", remains->files[i]);
+    }
+    return SHMRPC_OK;
+}
+
+/* With the lock on req in our hand: a marked req's owner is dead, and so is whatever nobody holds.
+ * SRPC-RECLAIM-010: req goes last, so a crash in here leaves the same case. */
+static enum shmrpc_status remove_dead(const char *name, const struct shmrpc_segment *request,
+                                      struct shmrpc_error *error)
+{
+    struct remains remains;
+    enum shmrpc_status status = collect(name, NULL, &remains, error);
+    if (status == SHMRPC_OK)
+        status = prove_abandoned(name, &remains, request->marked, error);
+    if (status == SHMRPC_OK)
+        status = unlink_remains(&remains, error);
+    return status;
+}
+
+/* One try at req. *again: it was replaced while we looked. */
+static enum shmrpc_status reclaim_once(const char *name, bool *again, struct shmrpc_error *error)
+{
+    char file[SHMRPC_FILE_NAME_BYTES];
+    struct shmrpc_segment request = SHMRPC_SEGMENT_INIT;
+    *again = false;
+    shmrpc_name_object(name, SHMRPC_OBJECT_REQ, file);
+    enum shmrpc_status status = shmrpc_segment_open(file, 0, &request, error);
+    if (status != SHMRPC_OK)
+        return status;
+    /* SRPC-RECLAIM-002, SRPC-OWN-008 */
+    status = shmrpc_lock_take(request.fd);
+    if (status == SHMRPC_BUSY)
+        shmrpc_error_set(error, SHMRPC_BUSY, "a living server holds the channel \"%s\"", name);
+    else if (status != SHMRPC_OK)
+        shmrpc_error_system(error, "cannot lock the channel \"%s\"", name);
+    /* SRPC-RECLAIM-003 */
+    else if (!shmrpc_segment_is(&request, file))
+        *again = true;
+    else
+        status = remove_dead(name, &request, error);
+    shmrpc_segment_drop(&request);
+    return status;
+}
+
+/* Pieces without a req. Whoever creates links req first, so these belong to a closing original, or
+ * to a process that died while it was one. */
+static enum shmrpc_status remove_pieces(const char *name, struct shmrpc_channel *own,
+                                        struct shmrpc_error *error)
+{
+    struct remains remains;
+    enum shmrpc_status status = collect(name, own, &remains, error);
+    if (status == SHMRPC_OK)
+        status = prove_abandoned(name, &remains, false, error);
+    if (status == SHMRPC_OK)
+        status = unlink_remains(&remains, error);
+    return status;
+}
+
+enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *error)
+{
+    REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
+    enum { TRIES = 100 };
+    /* The descriptor that carries the lock must not slip into a child. */
+    shmrpc_fork_block();
+    enum shmrpc_status status = SHMRPC_OK;
+    bool again = true;
+    for (int i = 0; again && i < TRIES; i++)
+        status = reclaim_once(name, &again, error);
+    if (again)
+        status = shmrpc_error_set(error, SHMRPC_BUSY, "the channel \"%s\" keeps changing", name);
+    else if (status == SHMRPC_NOT_FOUND)
+        status = remove_pieces(name, NULL, error);
+    shmrpc_fork_unblock();
+    return status;
+}
+
+/* SRPC-RECLAIM-007, SRPC-RECLAIM-008: req is ours, but another of the names is taken. */
+static enum shmrpc_status complete(struct shmrpc_channel *channel, struct shmrpc_error *error)
+{
+    int64_t until = shmrpc_now_ns() + SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
+    enum shmrpc_status status;
+    while ((status = shmrpc_channel_complete(channel, error)) == SHMRPC_BUSY) {
+        if (shmrpc_now_ns() < until) {
+            shmrpc_sleep_ms(SHMRPC_RETRY_MS);
+            continue;
+        }
+        status = remove_pieces(channel->name, channel, error);
+        if (status == SHMRPC_OK)
+            status = shmrpc_channel_complete(channel, error);
+        break;
+    }
+    return status;
+}
+
+/* SRPC-OBJ-002, SRPC-RECLAIM-011: linking req decides who is the owner. The lock may be held for a
+ * moment by somebody who only removes what is dead; a living server holds it for longer. */
+static enum shmrpc_status claim(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
+                                struct shmrpc_channel **channel, struct shmrpc_error *error)
+{
+    int64_t until = shmrpc_now_ns() + SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
+    for (;;) {
+        enum shmrpc_status status =
+            shmrpc_channel_claim(name, buffer_bytes, wait, channel, error);
+        if (status != SHMRPC_BUSY)
+            return status;
+        status = shmrpc_owner_reclaim(name, error);
+        if (status != SHMRPC_OK && status != SHMRPC_BUSY)
+            return status;
+        if (shmrpc_now_ns() >= until)
+            return status == SHMRPC_OK ? shmrpc_error_set(error, SHMRPC_BUSY,
+                                                          "the channel \"%s\" keeps changing", name)
+                                       : status;
+        if (status == SHMRPC_BUSY)
+            shmrpc_sleep_ms(SHMRPC_RETRY_MS);
+    }
+}
+
+enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
+                                        struct shmrpc_channel **channel,
+                                        struct shmrpc_error *error)
+{
+    REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
+    REQUIRE(channel != NULL);
+    struct shmrpc_channel *made = NULL;
+    enum shmrpc_status status = claim(name, buffer_bytes, wait, &made, error);
+    if (status != SHMRPC_OK)
+        return status;
+    status = complete(made, error);
+    if (status != SHMRPC_OK) {
+        /* SRPC-LIFE-004: takes away what this creation linked, and nothing else. */
+        shmrpc_channel_close(&made);
+        return status;
+    }
+    ENSURE(made->complete);
+    *channel = made;
+    return SHMRPC_OK;
+}

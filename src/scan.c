@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+#include "scan.h"
+#include "check.h"
+#include "error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* What one look at a process or thread says. */
+enum look {
+    LOOK_NOTHING,    /* it holds none of the inodes */
+    LOOK_HOLDS,      /* it holds one */
+    LOOK_UNREADABLE, /* it may */
+    LOOK_GONE        /* it has ended meanwhile, or is a zombie: it holds nothing */
+};
+
+enum { PATH_BYTES = 320 };
+
+static bool is_number(const char *text)
+{
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+static enum look failed_look(void)
+{
+    return errno == ENOENT || errno == ESRCH ? LOOK_GONE : LOOK_UNREADABLE;
+}
+
+static bool listed(const struct shmrpc_inode *inodes, size_t count, dev_t device, ino_t inode)
+{
+    for (size_t i = 0; i < count; i++)
+        if (inodes[i].device == device && inodes[i].inode == inode)
+            return true;
+    return false;
+}
+
+/* The owner of /proc/PID is root for a process that is not dumpable; the Uid line of its status is
+ * the truth for all. Real, effective, saved and file-system uid: any of them may open our files. */
+static enum look has_our_uid(const char *pid)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "/proc/%s/status", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return errno == EACCES || errno == EPERM ? LOOK_NOTHING : failed_look();
+    enum look result = LOOK_GONE;
+    char *line = NULL;
+    size_t bytes = 0;
+    while (getline(&line, &bytes, file) >= 0) {
+        unsigned id[4];
+        if (sscanf(line, "Uid: %u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4)
+            continue;
+        unsigned own = geteuid();
+        bool match = id[0] == own || id[1] == own || id[2] == own || id[3] == own;
+        result = match ? LOOK_HOLDS : LOOK_NOTHING;
+        break;
+    }
+    free(line);
+    fclose(file);
+    return result;
+}
+
+static enum look look_at_maps(const char *directory, const struct shmrpc_inode *inodes,
+                              size_t count)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/maps", directory);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return failed_look();
+    /* The maps of a thread that has exited read as empty. */
+    enum look result = LOOK_GONE;
+    char *line = NULL;
+    size_t bytes = 0;
+    errno = 0;
+    while (result != LOOK_HOLDS && getline(&line, &bytes, file) >= 0) {
+        unsigned major_number;
+        unsigned minor_number;
+        unsigned long inode;
+        result = LOOK_NOTHING;
+        if (sscanf(line, "%*x-%*x %*4s %*x %x:%x %lu", &major_number, &minor_number, &inode) == 3 &&
+            listed(inodes, count, makedev(major_number, minor_number), inode))
+            result = LOOK_HOLDS;
+    }
+    if (result == LOOK_GONE && ferror(file))
+        result = failed_look();
+    free(line);
+    fclose(file);
+    return result;
+}
+
+/* Between open and mmap there is only a descriptor. */
+static enum look look_at_descriptors(const char *directory, const struct shmrpc_inode *inodes,
+                                     size_t count)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/fd", directory);
+    DIR *list = opendir(path);
+    if (list == NULL)
+        return failed_look();
+    enum look result = LOOK_NOTHING;
+    struct dirent *entry;
+    while (result == LOOK_NOTHING && (entry = readdir(list)) != NULL) {
+        struct stat status;
+        if (is_number(entry->d_name) && fstatat(dirfd(list), entry->d_name, &status, 0) == 0 &&
+            listed(inodes, count, status.st_dev, status.st_ino))
+            result = LOOK_HOLDS;
+    }
+    closedir(list);
+    return result;
+}
+
+static enum look look_at_thread(const char *directory, const struct shmrpc_inode *inodes,
+                                size_t count)
+{
+    enum look maps = look_at_maps(directory, inodes, count);
+    if (maps == LOOK_HOLDS || maps == LOOK_UNREADABLE)
+        return maps;
+    enum look descriptors = look_at_descriptors(directory, inodes, count);
+    return descriptors == LOOK_GONE ? maps : descriptors;
+}
+
+/* Every live thread: the first one of a process may have ended and then shows nothing, and threads
+ * may have unshared their descriptors. */
+static enum look look_at_process(const char *pid, const struct shmrpc_inode *inodes, size_t count)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "/proc/%s/task", pid);
+    DIR *list = opendir(path);
+    if (list == NULL)
+        return failed_look();
+    enum look result = LOOK_NOTHING;
+    struct dirent *entry;
+    while (result == LOOK_NOTHING && (entry = readdir(list)) != NULL) {
+        if (!is_number(entry->d_name))
+            continue;
+        char directory[64];
+        snprintf(directory, sizeof directory, "/proc/%.20s/task/%.20s", pid, entry->d_name);
+        enum look thread = look_at_thread(directory, inodes, count);
+        if (thread == LOOK_HOLDS || thread == LOOK_UNREADABLE)
+            result = thread;
+    }
+    closedir(list);
+    return result;
+}
+
+static void describe(const char *pid, struct shmrpc_holder *holder)
+{
+    char path[PATH_BYTES];
+    holder->pid = (pid_t)atol(pid);
+    snprintf(path, sizeof path, "/proc/%s/exe", pid);
+    ssize_t length = readlink(path, holder->program, sizeof holder->program - 1);
+    if (length > 0) {
+        holder->program[length] = '\0';
+        return;
+    }
+    snprintf(path, sizeof path, "/proc/%s/comm", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL || fgets(holder->program, sizeof holder->program, file) == NULL)
+        snprintf(holder->program, sizeof holder->program, "unknown");
+    holder->program[strcspn(holder->program, "\n")] = '\0';
+    if (file != NULL)
+        fclose(file);
+}
+
+enum shmrpc_status shmrpc_scan_holder(const struct shmrpc_inode *inodes, size_t count,
+                                      struct shmrpc_holder *holder, struct shmrpc_error *error)
+{
+    REQUIRE(inodes != NULL && count > 0);
+    REQUIRE(holder != NULL);
+    *holder = (struct shmrpc_holder){.pid = 0};
+    DIR *list = opendir("/proc");
+    if (list == NULL)
+        return shmrpc_error_system(error, "cannot read /proc");
+    enum shmrpc_status status = SHMRPC_OK;
+    struct dirent *entry;
+    while (status == SHMRPC_OK && (entry = readdir(list)) != NULL) {
+        /* SRPC-RECLAIM-006: processes of other uids are skipped. */
+        if (!is_number(entry->d_name) || atol(entry->d_name) == getpid() ||
+            has_our_uid(entry->d_name) != LOOK_HOLDS)
+            continue;
+        enum look look = look_at_process(entry->d_name, inodes, count);
+        if (look != LOOK_HOLDS && look != LOOK_UNREADABLE)
+            continue;
+        describe(entry->d_name, holder);
+        holder->unreadable = look == LOOK_UNREADABLE;
+        status = shmrpc_error_set(error, SHMRPC_BUSY, "%s by process %d (%s)",
+                                  holder->unreadable ? "possibly held" : "held", (int)holder->pid,
+                                  holder->program);
+    }
+    closedir(list);
+    return status;
+}
+
+/* A line such as "lock:  1: OFDLCK  ADVISORY  WRITE -1 00:19:32 0 EOF". */
+static bool is_lock_on(const char *line, const struct shmrpc_inode *inode)
+{
+    char kind[16];
+    char access[16];
+    unsigned major_number;
+    unsigned minor_number;
+    unsigned long number;
+    return sscanf(line, "lock: %*d: %15s %*15s %15s %*d %x:%x:%lu", kind, access, &major_number,
+                  &minor_number, &number) == 5 &&
+           strcmp(kind, "OFDLCK") == 0 && strcmp(access, "WRITE") == 0 && number == inode->inode &&
+           makedev(major_number, minor_number) == inode->device;
+}
+
+static bool locks(const char *pid, const struct shmrpc_inode *inode)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "/proc/%s/fdinfo", pid);
+    DIR *list = opendir(path);
+    if (list == NULL)
+        return false;
+    bool found = false;
+    struct dirent *entry;
+    while (!found && (entry = readdir(list)) != NULL) {
+        if (!is_number(entry->d_name))
+            continue;
+        snprintf(path, sizeof path, "/proc/%.20s/fdinfo/%.20s", pid, entry->d_name);
+        FILE *file = fopen(path, "re");
+        if (file == NULL)
+            continue;
+        char line[256];
+        while (!found && fgets(line, sizeof line, file) != NULL)
+            found = is_lock_on(line, inode);
+        fclose(file);
+    }
+    closedir(list);
+    return found;
+}
+
+void shmrpc_scan_lock_owner(const struct shmrpc_inode *inode, struct shmrpc_holder *holder)
+{
+    REQUIRE(inode != NULL);
+    REQUIRE(holder != NULL);
+    *holder = (struct shmrpc_holder){.pid = 0};
+    DIR *list = opendir("/proc");
+    if (list == NULL)
+        return;
+    struct dirent *entry;
+    while (holder->pid == 0 && (entry = readdir(list)) != NULL)
+        if (is_number(entry->d_name) && locks(entry->d_name, inode))
+            describe(entry->d_name, holder);
+    closedir(list);
+}
+
+static bool namespace_is(const char *name, ino_t initial)
+{
+    char path[PATH_BYTES];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/self/ns/%s", name);
+    return stat(path, &status) == 0 && status.st_ino == initial;
+}
+
+bool shmrpc_scan_sees_all(void)
+{
+    /* The initial namespaces have fixed inode numbers. A PID namespace of our own with the
+     * machine's IPC namespace is how /dev/shm comes to be shared with processes we cannot see. */
+    const ino_t initial_ipc = 0xEFFFFFFFu;
+    const ino_t initial_pid = 0xEFFFFFFCu;
+    return namespace_is("pid", initial_pid) || !namespace_is("ipc", initial_ipc);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "watch.h"
+#include "check.h"
+#include "error.h"
+#include "scan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NS_PER_MS INT64_C(1000000)
+
+void shmrpc_watch_log(const struct shmrpc_keeper *keeper, const char *format, ...)
+{
+    REQUIRE(keeper != NULL && format != NULL);
+    if (keeper->log == NULL)
+        return;
+    struct shmrpc_error line;
+    va_list arguments;
+    va_start(arguments, format);
+    char text[sizeof line.text];
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    /* SRPC-SEC-002: the same cleaning as for error texts. */
+    shmrpc_error_set(&line, SHMRPC_PROTOCOL, "%s", text);
+    keeper->log(keeper->log_user, line.text);
+}
+
+static bool response_held(const struct shmrpc_channel *channel)
+{
+    struct shmrpc_inode inode = {channel->response.segment.device, channel->response.segment.inode};
+    struct shmrpc_holder holder;
+    return shmrpc_scan_holder(&inode, 1, &holder, NULL) != SHMRPC_OK;
+}
+
+/* SRPC-RECOVER-007: the client lock is taken, not only found free, so that no client of ours can
+ * come in between the proof and the repair; a client of the original takes no lock and is found
+ * by the scan. */
+static void repair(struct shmrpc_keeper *keeper)
+{
+    struct shmrpc_channel *channel = keeper->channel;
+    if (!shmrpc_channel_lock_clients_out(channel))
+        return;
+    const char *done = NULL;
+    if (!response_held(channel))
+        done = shmrpc_channel_repair(channel, &keeper->values);
+    shmrpc_channel_let_clients_in(channel);
+    if (done != NULL)
+        shmrpc_watch_log(keeper, "%s: %s", channel->name, done);
+}
+
+/* SRPC-RECOVER-012: suspicion, then proof, within a second of idling. */
+static void look_at_slots(struct shmrpc_keeper *keeper, int64_t now)
+{
+    struct shmrpc_channel_values values = shmrpc_channel_values(keeper->channel);
+    if (!shmrpc_channel_suspicious(&values)) {
+        keeper->since_ns = 0;
+    } else if (keeper->since_ns == 0 || memcmp(&values, &keeper->values, sizeof values) != 0) {
+        keeper->values = values;
+        keeper->since_ns = now;
+    } else if (now - keeper->since_ns >= SHMRPC_SLICE_MS * NS_PER_MS) {
+        keeper->since_ns = now;
+        repair(keeper);
+    }
+}
+
+enum shmrpc_status shmrpc_watch_channel(void *context)
+{
+    struct shmrpc_keeper *keeper = context;
+    REQUIRE(keeper != NULL && keeper->channel != NULL);
+    INVARIANT(shmrpc_channel_check(keeper->channel));
+    int64_t now = shmrpc_now_ns();
+    if (now - keeper->looked_ns < SHMRPC_RETRY_MS * NS_PER_MS)
+        return SHMRPC_OK;
+    keeper->looked_ns = now;
+    if (shmrpc_channel_truncated(keeper->channel)) {
+        keeper->channel->broken = true;
+        return shmrpc_error_set(keeper->error, SHMRPC_PROTOCOL,
+                                "an object of the channel \"%s\" was truncated",
+                                keeper->channel->name);
+    }
+    /* SRPC-LIFE-006 */
+    if (!shmrpc_channel_names_held(keeper->channel))
+        return shmrpc_error_set(keeper->error, SHMRPC_NOT_FOUND,
+                                "the names of the channel \"%s\" were removed or replaced",
+                                keeper->channel->name);
+    look_at_slots(keeper, now);
+    return SHMRPC_OK;
+}
+
+enum shmrpc_status shmrpc_watch_server(void *context)
+{
+    struct shmrpc_channel *channel = context;
+    INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
+    if (shmrpc_channel_truncated(channel)) {
+        channel->broken = true;
+        return SHMRPC_PROTOCOL;
+    }
+    /* SRPC-RECOVER-002 */
+    return shmrpc_channel_server_dead(channel) ? SHMRPC_PEER_GONE_MAYBE_EXECUTED : SHMRPC_OK;
+}
+
+static bool valid_time(int milliseconds)
+{
+    return milliseconds >= 0 || milliseconds == SHMRPC_FOREVER;
+}
+
+enum shmrpc_status shmrpc_watch_check_client_options(const struct shmrpc_client_options *options,
+                                                     struct shmrpc_error *error)
+{
+    REQUIRE(options != NULL);
+    /* SRPC-TIME-005 */
+    if (!valid_time(options->timeout_ms) || !valid_time(options->wait_for_server_ms) ||
+        !valid_time(options->wait_busy_ms))
+        return shmrpc_error_set(error, SHMRPC_INVALID, "a time is negative");
+    /* SRPC-LIMIT-003 */
+    if (options->buffer_bytes != 0 && (options->buffer_bytes <= SHMRPC_LENGTH_WORD_BYTES ||
+                                       options->buffer_bytes > SHMRPC_MAX_BUFFER_BYTES))
+        return shmrpc_error_set(error, SHMRPC_INVALID, "buffer_bytes is out of range");
+    if (options->wait != SHMRPC_WAIT_ADAPTIVE && options->wait != SHMRPC_WAIT_SPIN &&
+        options->wait != SHMRPC_WAIT_BLOCK)
+        return shmrpc_error_set(error, SHMRPC_INVALID, "there is no such waiting policy");
+    return SHMRPC_OK;
+}
+
+/* How long after the start of an attach a refusal of this kind is worth another try, and after
+ * which pause. TIMEOUT stands for slots that the server has yet to repair: meanwhile this client
+ * must be gone for long enough that the server's scan finds nobody. */
+static bool worth_another_try(enum shmrpc_status status, const struct shmrpc_client_options *options,
+                              int64_t waited_ms, int *pause_ms)
+{
+    int patience_ms;
+    *pause_ms = SHMRPC_RETRY_MS;
+    switch (status) {
+    case SHMRPC_NOT_FOUND:
+        patience_ms = options->wait_for_server_ms;
+        break;
+    case SHMRPC_BUSY:
+        /* A repairing server holds the client lock for the length of a scan. */
+        patience_ms = options->wait_busy_ms;
+        if (patience_ms >= 0 && patience_ms < SHMRPC_CLOSING_GRACE_MS)
+            patience_ms = SHMRPC_CLOSING_GRACE_MS;
+        break;
+    case SHMRPC_TIMEOUT:
+        patience_ms = options->wait_busy_ms;
+        if (patience_ms >= 0 && patience_ms < SHMRPC_ATTACH_PATIENCE_MS)
+            patience_ms = SHMRPC_ATTACH_PATIENCE_MS;
+        *pause_ms = 3 * SHMRPC_SLICE_MS;
+        break;
+    default:
+        return false;
+    }
+    return patience_ms == SHMRPC_FOREVER || waited_ms < patience_ms;
+}
+
+enum shmrpc_status shmrpc_watch_attach(const char *name, const struct shmrpc_client_options *options,
+                                       struct shmrpc_channel **channel, struct shmrpc_error *error)
+{
+    REQUIRE(options != NULL);
+    REQUIRE(channel != NULL);
+    int64_t start = shmrpc_now_ns();
+    for (;;) {
+        enum shmrpc_status status =
+            shmrpc_channel_attach(name, options->buffer_bytes, options->wait, channel, error);
+        int pause_ms;
+        if (status == SHMRPC_OK)
+            return SHMRPC_OK;
+        /* SRPC-ATTACH-001, SRPC-ATTACH-008, SRPC-ATTACH-009, SRPC-ATTACH-011 */
+        if (!worth_another_try(status, options, (shmrpc_now_ns() - start) / NS_PER_MS, &pause_ms)) {
+            if (status == SHMRPC_TIMEOUT && error != NULL)
+                error->status = SHMRPC_BUSY;
+            return status == SHMRPC_TIMEOUT ? SHMRPC_BUSY : status;
+        }
+        shmrpc_sleep_ms(pause_ms);
+    }
+}
