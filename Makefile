@@ -175,6 +175,53 @@ trace:
 	$(Q)sh conformance/trace.sh . build/trace.txt
 
 # ---- section: install (man pages, completion, pkg-config) ----
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+INCLUDEDIR := $(DESTDIR)$(PREFIX)/include
+LIBRARYDIR := $(DESTDIR)$(LIBDIR)
+MANDIR := $(DESTDIR)$(PREFIX)/share/man
+COMPLETIONDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+MAN1 := $(wildcard src/man/*.1)
+MAN3 := $(wildcard src/man/*.3)
+# A page describes a family of functions and names them all in its NAME section; each of the other
+# names becomes a page that includes it.
+man_names = sed -n '/^\.Sh NAME/,/^\.Nd/s/^\.Nm \([a-z0-9_]*\).*/\1/p' $(1)
+
+## install: header, libraries, command, man pages, completion (PREFIX=/usr/local DESTDIR=)
+.PHONY: install uninstall
+install: build-release
+	install -d '$(BINDIR)' '$(INCLUDEDIR)' '$(LIBRARYDIR)/pkgconfig' '$(MANDIR)/man1' '$(MANDIR)/man3' '$(COMPLETIONDIR)'
+	install -m 755 build/release/shmrpc '$(BINDIR)/shmrpc'
+	install -m 644 src/shmrpc.h src/shmrpc_cjson.h '$(INCLUDEDIR)'
+	install -m 644 build/release/libshmrpc.a '$(LIBRARYDIR)'
+	install -m 755 build/release/libshmrpc.so.$(VERSION) '$(LIBRARYDIR)'
+	ln -sf libshmrpc.so.$(VERSION) '$(LIBRARYDIR)/libshmrpc.so.$(SOVERSION)'
+	ln -sf libshmrpc.so.$(SOVERSION) '$(LIBRARYDIR)/libshmrpc.so'
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	  src/shmrpc.pc.in > '$(LIBRARYDIR)/pkgconfig/shmrpc.pc'
+	chmod 644 '$(LIBRARYDIR)/pkgconfig/shmrpc.pc'
+	install -m 644 $(MAN1) '$(MANDIR)/man1'
+	install -m 644 $(MAN3) '$(MANDIR)/man3'
+	@for page in $(MAN3); do \
+	  file=$${page##*/}; \
+	  for name in $$($(call man_names,"$$page")); do \
+	    if [ "$$name.3" != "$$file" ]; then \
+	      printf '.so man3/%s\n' "$$file" > '$(MANDIR)'/man3/"$$name.3"; \
+	      chmod 644 '$(MANDIR)'/man3/"$$name.3"; \
+	    fi; \
+	  done; \
+	done
+	install -m 644 src/tool/shmrpc.bash '$(COMPLETIONDIR)/shmrpc'
+
+## uninstall: take away what install put there
+uninstall:
+	rm -f '$(BINDIR)/shmrpc' '$(INCLUDEDIR)/shmrpc.h' '$(INCLUDEDIR)/shmrpc_cjson.h'
+	rm -f '$(LIBRARYDIR)/libshmrpc.a' '$(LIBRARYDIR)/libshmrpc.so' '$(LIBRARYDIR)/libshmrpc.so.$(SOVERSION)'
+	rm -f '$(LIBRARYDIR)/libshmrpc.so.$(VERSION)' '$(LIBRARYDIR)/pkgconfig/shmrpc.pc'
+	rm -f '$(COMPLETIONDIR)/shmrpc' $(patsubst src/man/%,'$(MANDIR)/man1/%',$(MAN1))
+	@for page in $(MAN3); do \
+	  rm -f '$(MANDIR)'/man3/"$${page##*/}"; \
+	  for name in $$($(call man_names,"$$page")); do rm -f '$(MANDIR)'/man3/"$$name.3"; done; \
+	done
 
 # ---- section: evidence (fuzz/, coverage/, spec/model/) ----
 

@@ -7,7 +7,7 @@
 
 #include "tool.h"
 
-#include "../owner.h"
+#include "../inspect.h"
 
 /** Names of channels, sorted, each once. */
 struct tool_channels {

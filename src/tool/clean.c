@@ -6,6 +6,7 @@
 #include "channels.h"
 
 #include "../name.h"
+#include "../owner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,13 @@ static void note(struct cleaning *cleaning, enum outcome outcome, const char *na
     free(printable);
 }
 
+/* Half made with a living process at work: it is being created or closed just now. */
+static bool is_living(const struct shmrpc_owner_report *report)
+{
+    return report->state == SHMRPC_OWNER_ALIVE ||
+           (report->state == SHMRPC_OWNER_HALF_MADE && report->pid != 0);
+}
+
 /* A candidate may come to life between the look and the deed; then the library says so. */
 static void remove_candidate(struct cleaning *cleaning, const char *name,
                              const struct shmrpc_owner_report *before)
@@ -105,7 +113,7 @@ static void remove_candidate(struct cleaning *cleaning, const char *name,
         return;
     }
     shmrpc_owner_inspect(name, &after);
-    note(cleaning, after.state == SHMRPC_OWNER_ALIVE ? KEPT : REFUSED, name, error.text);
+    note(cleaning, is_living(&after) ? KEPT : REFUSED, name, error.text);
 }
 
 static void clean_one(struct cleaning *cleaning, const char *name)
@@ -118,7 +126,9 @@ static void clean_one(struct cleaning *cleaning, const char *name)
         break;
     case SHMRPC_OWNER_STALE:
     case SHMRPC_OWNER_HALF_MADE:
-        if (cleaning->dry_run)
+        if (is_living(&report))
+            note(cleaning, KEPT, name, report.text);
+        else if (cleaning->dry_run)
             note(cleaning, REMOVED, name, report.text);
         else
             remove_candidate(cleaning, name, &report);
