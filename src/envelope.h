@@ -53,7 +53,7 @@ enum shmrpc_status shmrpc_envelope_write_error(char *buffer, size_t capacity,
                                                size_t text_length, size_t *length);
 
 /** The bytes that every request with this id begins with.
- *  @param out room for id_length + 17. @return how many. */
+ *  @param out room for id_length + 16. @return how many. */
 size_t shmrpc_envelope_request_prefix(const char *id, size_t id_length, char *out);
 
 #endif

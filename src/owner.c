@@ -227,3 +227,25 @@ enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, e
     *channel = made;
     return SHMRPC_OK;
 }
+
+enum shmrpc_status shmrpc_owner_check_options(const struct shmrpc_server_options *options,
+                                              size_t *buffer_bytes, struct shmrpc_error *error)
+{
+    REQUIRE(options != NULL && buffer_bytes != NULL);
+    /* SRPC-LIMIT-002, SRPC-LIMIT-003 */
+    if (options->buffer_bytes != 0 && (options->buffer_bytes < SHMRPC_MIN_BUFFER_BYTES ||
+                                       options->buffer_bytes > SHMRPC_MAX_BUFFER_BYTES))
+        return shmrpc_error_set(error, SHMRPC_INVALID, "buffer_bytes %zu is not in %d .. %u",
+                                options->buffer_bytes, SHMRPC_MIN_BUFFER_BYTES,
+                                SHMRPC_MAX_BUFFER_BYTES);
+    /* SRPC-TIME-005 */
+    if (options->timeout_ms < 0 && options->timeout_ms != SHMRPC_FOREVER)
+        return shmrpc_error_set(error, SHMRPC_INVALID, "timeout_ms is negative");
+    if (options->wait != SHMRPC_WAIT_ADAPTIVE && options->wait != SHMRPC_WAIT_SPIN &&
+        options->wait != SHMRPC_WAIT_BLOCK)
+        return shmrpc_error_set(error, SHMRPC_INVALID, "there is no such waiting policy");
+    /* SRPC-LIMIT-001 */
+    *buffer_bytes =
+        options->buffer_bytes != 0 ? options->buffer_bytes : SHMRPC_DEFAULT_BUFFER_BYTES;
+    return SHMRPC_OK;
+}

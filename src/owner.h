@@ -13,6 +13,10 @@
 enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
                                         struct shmrpc_channel **channel,
                                         struct shmrpc_error *error);
+/** Whether a server's options are in their ranges; INVALID with a text.
+ *  @param buffer_bytes set to the size that they ask for. */
+enum shmrpc_status shmrpc_owner_check_options(const struct shmrpc_server_options *options,
+                                              size_t *buffer_bytes, struct shmrpc_error *error);
 /** Remove everything under the name if it is proven dead.
  *  @return OK (nothing is left), BUSY, SYSTEM; on failure nothing was removed. */
 enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *error);

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: MIT */
+#include "check.h"
+#include "envelope.h"
+#include "error.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { CLIENT_MAGIC = 0x5352434C /* "SRCL" */, PREFIX_BYTES = SHMRPC_ID_BYTES + 16 };
+
+struct shmrpc_client {
+    uint32_t magic;
+    struct shmrpc_channel *channel; /* null after the death of a server: the next call attaches */
+    char name[SHMRPC_MAX_NAME_BYTES + 1];
+    struct shmrpc_client_options options;
+    struct shmrpc_error error;
+    bool forked; /* the channel was closed because it belongs to the parent */
+    bool maybe_executed;
+    uint64_t id_high; /* random */
+    uint64_t id_low;  /* random start, then counted */
+    char prefix[PREFIX_BYTES]; /* of the request with the current id */
+    size_t capacity;  /* of both buffers */
+    char *buffer;     /* the response's private copy */
+    char *scratch;    /* decoded strings */
+    struct shmrpc_value result;
+    size_t method_error_length;
+};
+
+static void require_client(const struct shmrpc_client *client)
+{
+    REQUIRE(client != NULL);
+    REQUIRE(client->magic == CLIENT_MAGIC);
+}
+
+/* ---- Opening -------------------------------------------------------------------------------- */
+
+static enum shmrpc_status size_buffers(struct shmrpc_client *client, struct shmrpc_error *error)
+{
+    size_t capacity = shmrpc_channel_incoming_capacity(client->channel);
+    if (capacity <= client->capacity)
+        return SHMRPC_OK;
+    free(client->buffer);
+    free(client->scratch);
+    client->capacity = 0;
+    client->buffer = malloc(capacity);
+    client->scratch = malloc(capacity + 1);
+    if (client->buffer == NULL || client->scratch == NULL)
+        return shmrpc_error_system(error, "cannot allocate %zu bytes for responses", capacity);
+    client->capacity = capacity;
+    return SHMRPC_OK;
+}
+
+static enum shmrpc_status attach(struct shmrpc_client *client, struct shmrpc_error *error)
+{
+    enum shmrpc_status status =
+        shmrpc_watch_attach(client->name, &client->options, &client->channel, error);
+    if (status != SHMRPC_OK)
+        return status;
+    status = size_buffers(client, error);
+    if (status != SHMRPC_OK)
+        shmrpc_channel_close(&client->channel);
+    return status;
+}
+
+static void free_client(struct shmrpc_client *client)
+{
+    shmrpc_channel_close(&client->channel);
+    free(client->buffer);
+    free(client->scratch);
+    client->magic = 0;
+    free(client);
+}
+
+static enum shmrpc_status new_client(const char *name, const struct shmrpc_client_options *options,
+                                     struct shmrpc_client **client, struct shmrpc_error *error)
+{
+    struct shmrpc_client *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return shmrpc_error_system(error, "cannot allocate a client");
+    made->magic = CLIENT_MAGIC;
+    memcpy(made->name, name, strlen(name) + 1);
+    made->options = *options;
+    made->options.error = NULL;
+    /* SRPC-TIME-001 */
+    if (made->options.timeout_ms == 0)
+        made->options.timeout_ms = SHMRPC_DEFAULT_TIMEOUT_MS;
+    uint64_t random[2];
+    /* SRPC-ENV-006: ids of different clients never meet. */
+    if (getrandom(random, sizeof random, 0) != sizeof random) {
+        enum shmrpc_status status = shmrpc_error_system(error, "cannot get random numbers");
+        free_client(made);
+        return status;
+    }
+    made->id_high = random[0];
+    made->id_low = random[1];
+    *client = made;
+    return SHMRPC_OK;
+}
+
+enum shmrpc_status shmrpc_client_open(const char *name, const struct shmrpc_client_options *options,
+                                      struct shmrpc_client **client)
+{
+    static const struct shmrpc_client_options defaults = SHMRPC_CLIENT_OPTIONS_INIT;
+    REQUIRE(name != NULL && client != NULL);
+    if (options == NULL)
+        options = &defaults;
+    struct shmrpc_error *error = options->error;
+    struct shmrpc_client *made = NULL;
+    enum shmrpc_status status = shmrpc_name_check(name, error);
+    if (status == SHMRPC_OK)
+        status = shmrpc_watch_check_client_options(options, error);
+    if (status == SHMRPC_OK)
+        status = new_client(name, options, &made, error);
+    if (status != SHMRPC_OK)
+        return status;
+    status = attach(made, error);
+    if (status != SHMRPC_OK) {
+        free_client(made);
+        return status;
+    }
+    ENSURE(made->buffer != NULL && made->channel != NULL);
+    *client = made;
+    return SHMRPC_OK;
+}
+
+void shmrpc_client_close(struct shmrpc_client **client)
+{
+    REQUIRE(client != NULL);
+    if (*client == NULL)
+        return;
+    require_client(*client);
+    free_client(*client);
+    *client = NULL;
+}
+
+enum shmrpc_status shmrpc_client_set_timeout(struct shmrpc_client *client, int timeout_ms)
+{
+    require_client(client);
+    if (timeout_ms <= 0 && timeout_ms != SHMRPC_FOREVER)
+        return shmrpc_error_set(&client->error, SHMRPC_INVALID, "timeout_ms %d is not positive",
+                                timeout_ms);
+    client->options.timeout_ms = timeout_ms;
+    return SHMRPC_OK;
+}
+
+bool shmrpc_client_maybe_executed(const struct shmrpc_client *client)
+{
+    require_client(client);
+    return client->maybe_executed;
+}
+
+const char *shmrpc_client_error(const struct shmrpc_client *client)
+{
+    require_client(client);
+    return client->method_error_length > 0 ? client->scratch : client->error.text;
+}
+
+void shmrpc_client_method_error(const struct shmrpc_client *client, const char **data,
+                                size_t *length)
+{
+    require_client(client);
+    REQUIRE(data != NULL && length != NULL);
+    *data = client->method_error_length > 0 ? client->scratch : "";
+    *length = client->method_error_length;
+}
+
+size_t shmrpc_client_buffer_bytes(const struct shmrpc_client *client)
+{
+    require_client(client);
+    return client->channel == NULL ? 0 : client->channel->response.segment.bytes;
+}
+
+/* ---- Parameters ----------------------------------------------------------------------------- */
+
+enum { KIND_NULL, KIND_BOOL, KIND_INT64, KIND_UINT64, KIND_DOUBLE, KIND_STRING, KIND_JSON };
+
+static struct shmrpc_param param(const char *name, int kind)
+{
+    REQUIRE(name != NULL);
+    return (struct shmrpc_param){.name = name, .kind = kind};
+}
+
+struct shmrpc_param shmrpc_param_null(const char *name)
+{
+    return param(name, KIND_NULL);
+}
+
+struct shmrpc_param shmrpc_param_bool(const char *name, bool value)
+{
+    struct shmrpc_param made = param(name, KIND_BOOL);
+    made.as.b = value;
+    return made;
+}
+
+struct shmrpc_param shmrpc_param_int64(const char *name, int64_t value)
+{
+    struct shmrpc_param made = param(name, KIND_INT64);
+    made.as.i = value;
+    return made;
+}
+
+struct shmrpc_param shmrpc_param_uint64(const char *name, uint64_t value)
+{
+    struct shmrpc_param made = param(name, KIND_UINT64);
+    made.as.u = value;
+    return made;
+}
+
+struct shmrpc_param shmrpc_param_double(const char *name, double value)
+{
+    struct shmrpc_param made = param(name, KIND_DOUBLE);
+    made.as.d = value;
+    return made;
+}
+
+static struct shmrpc_param param_text(const char *name, int kind, const char *data, size_t length)
+{
+    REQUIRE(data != NULL || length == 0);
+    struct shmrpc_param made = param(name, kind);
+    made.data = data;
+    made.length = length;
+    return made;
+}
+
+struct shmrpc_param shmrpc_param_string(const char *name, const char *data, size_t length)
+{
+    return param_text(name, KIND_STRING, data, length);
+}
+
+struct shmrpc_param shmrpc_param_json(const char *name, const char *text, size_t length)
+{
+    return param_text(name, KIND_JSON, text, length);
+}
+
+static void write_param(struct shmrpc_writer *writer, const struct shmrpc_param *p)
+{
+    shmrpc_write_key(writer, p->name, strlen(p->name));
+    switch (p->kind) {
+    case KIND_NULL:
+        shmrpc_write_null(writer);
+        break;
+    case KIND_BOOL:
+        shmrpc_write_bool(writer, p->as.b);
+        break;
+    case KIND_INT64:
+        shmrpc_write_int64(writer, p->as.i);
+        break;
+    case KIND_UINT64:
+        shmrpc_write_uint64(writer, p->as.u);
+        break;
+    case KIND_DOUBLE:
+        shmrpc_write_double(writer, p->as.d);
+        break;
+    case KIND_STRING:
+        shmrpc_write_string(writer, p->data, p->length);
+        break;
+    case KIND_JSON:
+        shmrpc_write_json(writer, p->data, p->length);
+        break;
+    default:
+        UNREACHABLE("parameters come from shmrpc_param_*()");
+    }
+}
+
+/* ---- Calling -------------------------------------------------------------------------------- */
+
+/* What a call carries: either a list of parameters or the text of the whole object. */
+struct arguments {
+    const struct shmrpc_param *params;
+    size_t count;
+    const char *json;
+    size_t json_length;
+};
+
+static void write_arguments(struct shmrpc_writer *writer, const struct arguments *arguments)
+{
+    if (arguments->json != NULL) {
+        shmrpc_write_json(writer, arguments->json, arguments->json_length);
+        return;
+    }
+    shmrpc_write_object_begin(writer);
+    for (size_t i = 0; i < arguments->count; i++)
+        write_param(writer, &arguments->params[i]);
+    shmrpc_write_object_end(writer);
+}
+
+static const char *own_id(const struct shmrpc_client *client)
+{
+    return client->prefix + PREFIX_BYTES - 1 - SHMRPC_ID_BYTES;
+}
+
+static void next_id(struct shmrpc_client *client)
+{
+    static const char digits[] = "0123456789abcdef";
+    char id[SHMRPC_ID_BYTES];
+    client->id_low++;
+    for (unsigned i = 0; i < 16; i++) {
+        id[i] = digits[client->id_high >> (60 - 4 * i) & 15];
+        id[16 + i] = digits[client->id_low >> (60 - 4 * i) & 15];
+    }
+    size_t length = shmrpc_envelope_request_prefix(id, sizeof id, client->prefix);
+    ENSURE(length == PREFIX_BYTES);
+}
+
+/* The channel is of no more use; the next call attaches anew (SRPC-CALL-010). */
+static enum shmrpc_status give_up(struct shmrpc_client *client, enum shmrpc_status status,
+                                  const char *text)
+{
+    shmrpc_channel_close(&client->channel);
+    return shmrpc_error_set(&client->error, status, "%s", text);
+}
+
+static enum shmrpc_status peer_gone(struct shmrpc_client *client)
+{
+    if (client->maybe_executed)
+        return give_up(client, SHMRPC_PEER_GONE_MAYBE_EXECUTED,
+                       "the server is gone; the call may have run");
+    return give_up(client, SHMRPC_PEER_GONE_NOT_STARTED,
+                   "the server is gone; the call has not run");
+}
+
+static enum shmrpc_status broken(struct shmrpc_client *client)
+{
+    return give_up(client, SHMRPC_PROTOCOL,
+                   shmrpc_channel_truncated(client->channel)
+                       ? "an object of the channel was truncated"
+                       : "a semaphore of the channel holds more than one token, or is none");
+}
+
+/* SRPC-CALL-007, SRPC-RECOVER-003: a request that no server took is taken back. */
+static void withdraw(struct shmrpc_client *client)
+{
+    if (client->maybe_executed &&
+        shmrpc_channel_withdraw(client->channel, client->prefix, PREFIX_BYTES))
+        client->maybe_executed = false;
+}
+
+/* SRPC-CALL-008 */
+static enum shmrpc_status timed_out(struct shmrpc_client *client)
+{
+    withdraw(client);
+    return shmrpc_error_set(&client->error, SHMRPC_TIMEOUT, "no response within %d ms; the call %s",
+                            client->options.timeout_ms,
+                            client->maybe_executed ? "may have run" : "has not run");
+}
+
+/* SRPC-CALL-003: encoded in the slot, and if that fails the slot is left as it was found. */
+static enum shmrpc_status encode(struct shmrpc_client *client, char *body, size_t capacity,
+                                 const char *method, const struct arguments *arguments,
+                                 size_t *length)
+{
+    struct shmrpc_envelope envelope;
+    shmrpc_envelope_begin_request(&envelope, body, capacity, own_id(client), SHMRPC_ID_BYTES,
+                                  method);
+    write_arguments(&envelope.writer, arguments);
+    enum shmrpc_status status = shmrpc_envelope_end_request(&envelope, length);
+    if (status == SHMRPC_OK)
+        return SHMRPC_OK;
+    if (shmrpc_channel_abandon(client->channel) != SHMRPC_OK)
+        return broken(client);
+    if (status == SHMRPC_TOO_LARGE)
+        return shmrpc_error_set(&client->error, SHMRPC_TOO_LARGE,
+                                "the request does not fit the %zu bytes of the buffer", capacity);
+    return shmrpc_error_set(&client->error, SHMRPC_SERIALIZATION,
+                            "the method or a parameter is not valid UTF-8 or JSON");
+}
+
+static enum shmrpc_status send_request(struct shmrpc_client *client, const char *method,
+                                       const struct arguments *arguments,
+                                       struct shmrpc_deadline *deadline)
+{
+    char *body;
+    size_t capacity;
+    size_t length = 0;
+    enum shmrpc_status status = shmrpc_channel_begin(client->channel, deadline, &body, &capacity);
+    if (status == SHMRPC_PEER_GONE_MAYBE_EXECUTED)
+        return peer_gone(client);
+    if (status == SHMRPC_PROTOCOL)
+        return broken(client);
+    /* SRPC-RECOVER-013 */
+    if (status == SHMRPC_TIMEOUT)
+        return shmrpc_error_set(&client->error, SHMRPC_TIMEOUT,
+                                "the request slot stayed occupied for %d ms (slot abandoned?); the "
+                                "call has not run",
+                                client->options.timeout_ms);
+    ENSURE(status == SHMRPC_OK);
+    status = encode(client, body, capacity, method, arguments, &length);
+    if (status != SHMRPC_OK)
+        return status;
+    client->maybe_executed = true;
+    return shmrpc_channel_commit(client->channel, length) == SHMRPC_OK ? SHMRPC_OK
+                                                                       : broken(client);
+}
+
+/* The response is our own: what does it say? */
+static enum shmrpc_status conclude(struct shmrpc_client *client,
+                                   const struct shmrpc_response *response)
+{
+    /* SRPC-ENV-007, SRPC-ENV-008 */
+    if (response->error.length == 0) {
+        client->result = response->result;
+        return SHMRPC_OK;
+    }
+    /* SRPC-ERR-002: the text as it was sent, U+0000 included. */
+    size_t length;
+    if (shmrpc_value_string(&response->error, client->scratch, client->capacity, &length) !=
+        SHMRPC_OK)
+        return shmrpc_error_set(&client->error, SHMRPC_PROTOCOL,
+                                "the response's error is neither a string nor null");
+    client->scratch[length] = '\0';
+    client->method_error_length = length;
+    return SHMRPC_METHOD_ERROR;
+}
+
+/* Receive responses until our own comes. Foreign ones are discarded within the deadline
+ * (SRPC-CALL-005, SRPC-CALL-002). */
+static enum shmrpc_status await_response(struct shmrpc_client *client,
+                                         struct shmrpc_deadline *deadline)
+{
+    for (;;) {
+        size_t length;
+        struct shmrpc_response response;
+        enum shmrpc_status status =
+            shmrpc_channel_receive(client->channel, deadline, client->buffer, &length);
+        if (status == SHMRPC_PROTOCOL && !client->channel->broken)
+            return shmrpc_error_set(&client->error, SHMRPC_PROTOCOL,
+                                    "the response has an impossible length");
+        if (status != SHMRPC_OK)
+            return status;
+        /* SRPC-CALL-004 */
+        if (shmrpc_envelope_read_response(client->buffer, length, &response) != SHMRPC_OK)
+            return shmrpc_error_set(&client->error, SHMRPC_PROTOCOL,
+                                    "the response is not of this protocol");
+        if (shmrpc_json_string_equals(&response.id, own_id(client), SHMRPC_ID_BYTES))
+            return conclude(client, &response);
+        /* A peer that floods us with foreign responses must not hold us past the deadline. */
+        if (shmrpc_deadline_left_ns(deadline) == 0)
+            return SHMRPC_TIMEOUT;
+    }
+}
+
+static enum shmrpc_status receive_response(struct shmrpc_client *client,
+                                           struct shmrpc_deadline *deadline)
+{
+    enum shmrpc_status status = await_response(client, deadline);
+    if (status == SHMRPC_PEER_GONE_MAYBE_EXECUTED) {
+        /* Its last act may have been our response. */
+        struct shmrpc_deadline last;
+        shmrpc_deadline_start(&last, 0, NULL, NULL);
+        status = await_response(client, &last);
+        if (status == SHMRPC_TIMEOUT) {
+            withdraw(client);
+            return peer_gone(client);
+        }
+    }
+    if (status == SHMRPC_TIMEOUT)
+        return timed_out(client);
+    if (status == SHMRPC_PROTOCOL && client->channel->broken)
+        return broken(client);
+    return status;
+}
+
+static enum shmrpc_status prepare(struct shmrpc_client *client)
+{
+    static const struct shmrpc_value nothing = {"null", 4, SHMRPC_NULL};
+    client->maybe_executed = false;
+    client->method_error_length = 0;
+    client->result = nothing;
+    client->result.length = 0;
+    shmrpc_error_clear(&client->error);
+    /* SRPC-FORK-001 */
+    if (client->forked || (client->channel != NULL && atomic_load(&client->channel->orphaned))) {
+        client->forked = true;
+        return shmrpc_error_set(&client->error, SHMRPC_INVALID,
+                                "the client belongs to the parent process");
+    }
+    if (client->channel != NULL)
+        return SHMRPC_OK;
+    /* SRPC-CALL-010 */
+    return attach(client, &client->error);
+}
+
+/* SRPC-CALL-001, SRPC-CALL-006, SRPC-CALL-009: one request, one deadline, never sent twice. */
+static enum shmrpc_status call(struct shmrpc_client *client, const char *method,
+                               const struct arguments *arguments, struct shmrpc_value *result)
+{
+    enum shmrpc_status status = prepare(client);
+    if (status != SHMRPC_OK)
+        return status;
+    struct shmrpc_deadline deadline;
+    shmrpc_deadline_start(&deadline, client->options.timeout_ms, shmrpc_watch_server,
+                          client->channel);
+    next_id(client);
+    status = send_request(client, method, arguments, &deadline);
+    if (status == SHMRPC_OK)
+        status = receive_response(client, &deadline);
+    if (status == SHMRPC_OK && result != NULL)
+        *result = client->result;
+    return status;
+}
+
+enum shmrpc_status shmrpc_client_call(struct shmrpc_client *client, const char *method,
+                                      const struct shmrpc_param *params, size_t count,
+                                      struct shmrpc_value *result)
+{
+    require_client(client);
+    REQUIRE(method != NULL && (params != NULL || count == 0));
+    struct arguments arguments = {params, count, NULL, 0};
+    return call(client, method, &arguments, result);
+}
+
+enum shmrpc_status shmrpc_client_call_json(struct shmrpc_client *client, const char *method,
+                                           const char *params, size_t length,
+                                           struct shmrpc_value *result)
+{
+    require_client(client);
+    REQUIRE(method != NULL && params != NULL);
+    struct shmrpc_value value;
+    client->maybe_executed = false;
+    client->method_error_length = 0;
+    if (shmrpc_json_read(params, length, &value, NULL) != SHMRPC_OK ||
+        value.type != SHMRPC_OBJECT)
+        return shmrpc_error_set(&client->error, SHMRPC_SERIALIZATION,
+                                "the parameters are not one valid JSON object");
+    struct arguments arguments = {NULL, 0, value.text, value.length};
+    return call(client, method, &arguments, result);
+}
+
+enum shmrpc_status shmrpc_client_result_string(struct shmrpc_client *client, const char **data,
+                                               size_t *length)
+{
+    require_client(client);
+    REQUIRE(data != NULL && length != NULL);
+    if (client->result.length == 0 || client->result.type != SHMRPC_STRING)
+        return SHMRPC_SERIALIZATION;
+    if (shmrpc_value_string_view(&client->result, data, length) == SHMRPC_OK)
+        return SHMRPC_OK;
+    enum shmrpc_status status =
+        shmrpc_value_string(&client->result, client->scratch, client->capacity, length);
+    ENSURE(status == SHMRPC_OK);
+    *data = client->scratch;
+    return SHMRPC_OK;
+}
