@@ -25,7 +25,11 @@ struct scan {
     size_t inner_key_length;
     struct shmrpc_members *outer;
     struct shmrpc_members *inner;
-    /* By level, the members being remembered of the open container there, else null. */
+    /* The members being remembered of the innermost open container, or null; the place of the one
+     * being read, or null; and for the open container on each level what now is while it is the
+     * innermost. */
+    struct shmrpc_members *now;
+    struct shmrpc_member *slot;
     struct shmrpc_members *members[REMEMBERED_LEVELS + 1];
     unsigned char objects[SHMRPC_JSON_DEPTH / 8]; /* one bit a level: 1 object, 0 array */
 };
@@ -114,10 +118,12 @@ static const char *scan_literal(struct scan *scan, const char *at, const char *l
     return at;
 }
 
-/** The members being remembered of the innermost open container, or null. */
-static inline struct shmrpc_members *remembered(const struct scan *scan)
+static inline void remember_in(struct scan *scan, struct shmrpc_members *members)
 {
-    return scan->depth <= REMEMBERED_LEVELS ? scan->members[scan->depth] : NULL;
+    scan->now = members;
+    scan->slot = members != NULL && members->count < SHMRPC_JSON_REMEMBERED
+                     ? &members->list[members->count]
+                     : NULL;
 }
 
 /** Whose members the container that opens at at has to be remembered as, or null. */
@@ -133,13 +139,15 @@ static inline const char *scan_open(struct scan *scan, const char *at)
     /* SRPC-JSON-007 */
     if (scan->depth == SHMRPC_JSON_DEPTH)
         return refuse(scan, at);
+    struct shmrpc_members *members = NULL;
     if (scan->depth < REMEMBERED_LEVELS) {
-        struct shmrpc_members *members = members_wanted(scan, at);
+        members = members_wanted(scan, at);
         scan->members[scan->depth + 1] = members;
         scan->inner_next = false;
         if (members != NULL)
             members->object = (struct shmrpc_value){at, 0, SHMRPC_OBJECT};
     }
+    remember_in(scan, members);
     scan->in_object = *at == '{';
     unsigned char bit = (unsigned char)(1u << scan->depth % 8);
     unsigned char *byte = &scan->objects[scan->depth / 8];
@@ -153,13 +161,17 @@ static inline const char *scan_open(struct scan *scan, const char *at)
 /** Close the innermost container; at is its closing bracket. */
 static inline const char *scan_close(struct scan *scan, const char *at)
 {
-    struct shmrpc_members *members = remembered(scan);
     at++;
-    if (members != NULL)
-        members->object.length = (size_t)(at - members->object.text);
+    if (scan->now != NULL)
+        scan->now->object.length = (size_t)(at - scan->now->object.text);
     scan->depth--;
-    size_t parent = scan->depth - 1; /* wraps for the root, where in_object means nothing */
-    scan->in_object = scan->depth > 0 && (scan->objects[parent / 8] >> parent % 8 & 1) != 0;
+    if (scan->depth <= REMEMBERED_LEVELS)
+        remember_in(scan, scan->members[scan->depth]);
+    scan->in_object = false;
+    if (scan->depth > 0) {
+        size_t level = scan->depth - 1;
+        scan->in_object = (scan->objects[level / 8] >> level % 8 & 1) != 0;
+    }
     return at;
 }
 
@@ -179,9 +191,10 @@ static inline const char *scan_value(struct scan *scan, const char *at, bool *op
         scan->inner->object = (struct shmrpc_value){NULL, 0, SHMRPC_NULL};
         scan->inner->count = 0;
     }
-    struct shmrpc_members *members = remembered(scan);
-    if (members != NULL && members->count < SHMRPC_JSON_REMEMBERED)
-        members->list[members->count].value = (struct shmrpc_value){at, 0, shmrpc_json_type_by_first(*at)};
+    if (scan->slot != NULL) {
+        scan->slot->value.text = at;
+        scan->slot->value.type = shmrpc_json_type_by_first(*at);
+    }
     switch (*at) {
     case '"':
         at = scan_string(scan, at);
@@ -216,13 +229,11 @@ static inline const char *scan_value(struct scan *scan, const char *at, bool *op
 static inline const char *scan_behind(struct scan *scan, const char *at)
 {
     for (;;) {
-        struct shmrpc_members *members = remembered(scan);
-        if (members != NULL) {
-            if (members->count < SHMRPC_JSON_REMEMBERED) {
-                struct shmrpc_value *value = &members->list[members->count].value;
-                value->length = (size_t)(at - value->text);
-            }
-            members->count++;
+        if (scan->now != NULL) {
+            if (scan->slot != NULL)
+                scan->slot->value.length = (size_t)(at - scan->slot->value.text);
+            scan->now->count++;
+            remember_in(scan, scan->now);
         }
         if (scan->depth == 0)
             return at;
@@ -237,22 +248,33 @@ static inline const char *scan_behind(struct scan *scan, const char *at)
     }
 }
 
+static inline bool is_inner_key(const struct scan *scan, const char *text, size_t length)
+{
+    /* The first byte tells most other keys apart, and no key is shorter than what it decodes to. */
+    if (length < scan->inner_key_length + 2 || (text[1] != *scan->inner_key && text[1] != '\\'))
+        return false;
+    const struct shmrpc_value key = {text, length, SHMRPC_STRING};
+    return shmrpc_json_string_equals(&key, scan->inner_key, scan->inner_key_length);
+}
+
 /** Read a key and its colon. */
 static inline const char *scan_key(struct scan *scan, const char *at)
 {
     if (at == scan->end || *at != '"')
         return refuse(scan, at);
-    struct shmrpc_value key = {at, 0, SHMRPC_STRING};
+    const char *begin = at;
     at = scan_string(scan, at);
     if (at == NULL)
         return NULL;
-    key.length = (size_t)(at - key.text);
-    struct shmrpc_members *members = remembered(scan);
-    if (members != NULL && members->count < SHMRPC_JSON_REMEMBERED)
-        members->list[members->count].key = key;
+    size_t length = (size_t)(at - begin);
+    if (scan->slot != NULL) {
+        /* Field by field: a copied struct would be loaded before its stores can be forwarded. */
+        scan->slot->key.text = begin;
+        scan->slot->key.length = length;
+        scan->slot->key.type = SHMRPC_STRING;
+    }
     if (scan->depth == 1 && scan->inner != NULL)
-        scan->inner_next =
-            shmrpc_json_string_equals(&key, scan->inner_key, scan->inner_key_length);
+        scan->inner_next = is_inner_key(scan, begin, length);
     at = shmrpc_json_skip_space(at, scan->end);
     if (at == scan->end || *at != ':')
         return refuse(scan, at);
@@ -273,6 +295,24 @@ static const char *scan_tree(struct scan *scan, const char *at)
     } while (at != NULL && scan->depth > 0);
     ENSURE(at == NULL || at <= scan->end);
     return at;
+}
+
+/** All but the bits of the levels, which scan_open() sets one by one. */
+static void scan_init(struct scan *scan, struct shmrpc_members *outer, struct shmrpc_members *inner)
+{
+    scan->offence = NULL;
+    scan->depth = 0;
+    scan->deepest = 0;
+    scan->in_object = false;
+    scan->inner_next = false;
+    scan->inner_key = NULL;
+    scan->inner_key_length = 0;
+    scan->outer = outer;
+    scan->inner = inner;
+    scan->now = NULL;
+    scan->slot = NULL;
+    for (size_t i = 0; i <= REMEMBERED_LEVELS; i++)
+        scan->members[i] = NULL;
 }
 
 static bool scan_document(struct scan *scan, const char *text, size_t length,
@@ -314,12 +354,12 @@ enum shmrpc_status shmrpc_json_scan(const char *text, size_t length, const char 
     REQUIRE(inner == NULL || inner != outer);
     members_clear(outer);
     members_clear(inner);
-    struct scan scan = {
-        .inner_key = inner_key,
-        .inner_key_length = inner != NULL ? strlen(inner_key) : 0,
-        .outer = outer,
-        .inner = inner,
-    };
+    struct scan scan;
+    scan_init(&scan, outer, inner);
+    if (inner != NULL) {
+        scan.inner_key = inner_key;
+        scan.inner_key_length = strlen(inner_key);
+    }
     if (scan_document(&scan, text, length, root))
         return SHMRPC_OK;
     members_clear(outer);
@@ -333,7 +373,8 @@ enum shmrpc_status shmrpc_json_levels(const char *text, size_t length, struct sh
                                       size_t *levels)
 {
     REQUIRE(levels != NULL);
-    struct scan scan = {.depth = 0};
+    struct scan scan;
+    scan_init(&scan, NULL, NULL);
     if (!scan_document(&scan, text, length, root))
         return SHMRPC_SERIALIZATION;
     *levels = scan.deepest;
