@@ -19,7 +19,7 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 WARN := -Wall -Wextra -Wconversion -Wshadow -Werror
 CFLAGS ?= -g
-BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -MMD -MP -iquote src
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -MMD -MP -iquote src -idirafter src
 VARIANTS := release asan
 release_CFLAGS := -O2
 release_LDFLAGS :=
@@ -115,6 +115,11 @@ PROCESS_TESTS := $(patsubst conformance/process/%.c,%,$(PROCESS_SRC))
 PROCESS_SUPPORT_SRC := $(filter-out $(PROCESS_SRC) conformance/process/kill.c,$(wildcard conformance/process/*.c))
 INTEROP_PROGRAMS := $(patsubst conformance/interop/%.c,%,$(wildcard conformance/interop/*.c))
 
+# The library with its named crash points, for programs that kill themselves at them.
+crash_CFLAGS := -O2 -DSHMRPC_CRASH_POINTS
+crash_LDFLAGS :=
+$(eval $(call variant_rules,crash))
+
 define check_rules
 build/$(1)/process/%: build/$(1)/conformance/process/%.o $$(call objects,$(1),$$(PROCESS_SUPPORT_SRC)) build/$(1)/libshmrpc.a
 	$$(call say,LD,$$@)
@@ -133,15 +138,15 @@ plan-process-$(1) = $$(foreach t,$$(PROCESS_TESTS),'process-$(1)/$$(t)|180|alone
   $$(foreach t,$$(notdir $$(PROCESS_SCRIPTS)),'process-$(1)/$$(t:.sh=)|180|alone|SHMRPC_BUILD=build/$(1) bash conformance/process/$$(t)')
 needs-process-$(1) = build-$(1) $$(addprefix build/$(1)/process/,$$(PROCESS_TESTS))
 endef
-$(foreach v,$(VARIANTS),$(eval $(call check_rules,$(v))))
+$(foreach v,$(VARIANTS) crash,$(eval $(call check_rules,$(v))))
 
 plan-runner = 'runner/test-runner|60|shared|conformance/test-runner.sh'
 plan-valgrind = $(foreach t,$(UNIT_TESTS),'valgrind/$(t)|400|shared|conformance/valgrind.sh build/release/unit/$(t)')
 needs-valgrind = units-release
 plan-interop = 'interop/interop|7200|alone|SEED=$(SEED) conformance/interop/run.sh $(VENV) build/release $(INTEROP_CALLS)'
 needs-interop = build-release $(addprefix build/release/interop/,$(INTEROP_PROGRAMS))
-plan-kill = 'kill/kill|7200|alone|SEED=$(SEED) PYTHON=$(VENV)/bin/python build/release/process/kill $(KILLS)'
-needs-kill = build-release build/release/process/kill
+plan-kill = 'kill/kill|7200|alone|conformance/interop/venv.sh $(VENV); SEED=$(SEED) PYTHON=$(VENV)/bin/python build/crash/process/kill $(KILLS)'
+needs-kill = build/crash/process/kill
 
 run_suites = $(Q)printf '%s\n' $(foreach s,$(1),$(plan-$(s))) | conformance/run-tests.sh -j $(CHECK_JOBS)
 # Packages come before anything is built, so the building is a second make.

@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_PARAMS = 64 };
+enum {
+    MAX_PARAMS = 64
+};
 
 static void *must_allocate(size_t bytes)
 {
@@ -46,7 +48,8 @@ static struct shmrpc_param number_param(const char *name, const struct shmrpc_va
 }
 
 /* *data is freed by the caller; it must outlive the parameter. */
-static struct shmrpc_param make_param(const char *name, const struct shmrpc_value *value, char **data)
+static struct shmrpc_param make_param(const char *name, const struct shmrpc_value *value,
+                                      char **data)
 {
     struct shmrpc_writer writer;
     size_t length;
@@ -156,8 +159,8 @@ static void serve_line(struct shmrpc_client *client, const char *line, size_t le
     bool typed = false;
     int64_t timeout_ms;
 
-    if (shmrpc_json_read(line, length, &root, NULL) != SHMRPC_OK || !member(&root, "method", &value) ||
-        !member(&root, "params", &params)) {
+    if (shmrpc_json_read(line, length, &root, NULL) != SHMRPC_OK ||
+        !member(&root, "method", &value) || !member(&root, "params", &params)) {
         fprintf(stderr, "echo_driver: not a call: %.*s\n", (int)length, line);
         exit(2);
     }

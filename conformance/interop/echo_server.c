@@ -151,9 +151,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         shmrpc_handler *handler;
-    } methods[] = {{"echo", echo},     {"echo_typed", echo_typed}, {"params", params},
-                   {"fail", fail},     {"big", big},               {"unserialisable", unserialisable},
-                   {"silent", silent}, {"answer", answer}};
+    } methods[] = {
+        {"echo", echo}, {"echo_typed", echo_typed},         {"params", params}, {"fail", fail},
+        {"big", big},   {"unserialisable", unserialisable}, {"silent", silent}, {"answer", answer}};
     struct shmrpc_server_options options = SHMRPC_SERVER_OPTIONS_INIT;
     struct shmrpc_error error;
     struct sigaction action = {.sa_handler = stop};

@@ -11,4 +11,5 @@ if ! reason=$("$here/venv.sh" "$1" 2>&1); then
     [ "${CI:-}" != true ] || exit 1
     exit 77
 fi
+export PYTHONDONTWRITEBYTECODE=1
 exec "$1/bin/python" "$here/interop.py" "$2" "$3" "${SEED:-}"
