@@ -689,7 +689,7 @@ PYTHON
     expect "and so does a server" 9 '' '*' "$shmrpc" serve "${prefix}original"
     expect "it serves on" 0 8 '' "$shmrpc" call "${prefix}original" add a:=5 b:=3
     kill -KILL "$(pgrep -P "${pid_of[original]}" | head -n 1)"
-    await original
+    await original 2>/dev/null
     is "list: the dead original is stale" state_is original stale
     expect "clean removes it" 0 '*removed*' '' "$shmrpc" clean --prefix "${prefix}original"
     is "all of it" no_objects original
@@ -753,7 +753,7 @@ test_doctor() {
             "${inside[@]}" 'mount -t tmpfs -o mode=777,size=64m tmpfs /dev/shm; "$1" doctor' - "$shmrpc"
         expect "doctor: leftovers" 1 '*problem*leftovers*1 dead*shmrpc clean*' '*1 found*' "${inside[@]}" \
             'mount -t tmpfs -o mode=1777,size=64m tmpfs /dev/shm
-             timeout -s KILL 1 "$1" serve gone >/dev/null; "$1" doctor' - "$shmrpc"
+             { timeout -s KILL 1 "$1" serve gone >/dev/null; } 2>/dev/null; "$1" doctor' - "$shmrpc"
         expect "doctor: one CPU is a note" 0 '*note*cpus*1 CPU allowed*' '' "${inside[@]}" \
             'mount -t tmpfs -o mode=1777,size=64m tmpfs /dev/shm; taskset -c 0 "$1" doctor' - "$shmrpc"
         expect "doctor: RemoveIPC, for a user with logind" 1 '*problem*removeipc*enable-linger*' '*1 found*' \
@@ -862,7 +862,6 @@ test_examples
 test_completion
 stop calc
 stop large
-is "nothing of all this is left in /dev/shm" no_objects frozen
 expect "clean of what the tests left on purpose" 0 '*' '' "$shmrpc" clean --prefix "$prefix"
 is "nothing at all is left in /dev/shm" no_objects ''
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -124,10 +124,11 @@ static void announce(struct service *service, const struct shmrpc_server *server
     fflush(stdout);
 }
 
+/* The library's lines name the channel. */
 static void log_line(void *user, const char *line)
 {
-    const struct service *service = user;
-    tool_complain("serve", "%s: %s", service->name, line);
+    (void)user;
+    tool_complain("serve", "%s", line);
 }
 
 /* Publish, serve until the end of this channel, and take it away.
@@ -176,7 +177,7 @@ static int serve(struct service *service)
             code = tool_report(service->arguments, service->name, &error, NULL, advice(status));
             break;
         }
-        tool_complain("serve", "%s: %s; publishing the channel anew", service->name, error.text);
+        tool_complain("serve", "%s; publishing the channel anew", error.text);
         /* A signal that came while both were blocked is delivered here. */
         block(&service->signals, SIG_UNBLOCK);
         block(&service->signals, SIG_BLOCK);
@@ -205,7 +206,6 @@ int tool_serve(int argc, char **argv)
         tool_usage_error(arguments.verb, "exactly one NAME is needed");
     service.name = argv[optind];
     service.options.log = log_line;
-    service.options.log_user = &service;
     code = serve(&service);
     tool_service_free(&service.methods);
     return code;

@@ -197,9 +197,9 @@ const char *tool_advice(enum shmrpc_status status)
     case SHMRPC_BUSY:
         return "; wait with --wait-busy, or look with 'shmrpc list'";
     case SHMRPC_PEER_GONE_NOT_STARTED:
-        return "; the call has not run and may be sent again";
+        return "; it may be sent again";
     case SHMRPC_PEER_GONE_MAYBE_EXECUTED:
-        return "; the call may have run: check before sending it again";
+        return "; check before sending it again";
     case SHMRPC_TOO_LARGE:
         return "; send less, or serve with a larger --buffer-bytes";
     case SHMRPC_PROTOCOL:
