@@ -85,13 +85,12 @@ size_t shmrpc_envelope_request_prefix(const char *id, size_t id_length, char *ou
     return head + id_length + 1;
 }
 
-/* The writer counts one document; inside an envelope each value is a document of its own. */
-static void next_value(struct shmrpc_writer *writer)
+/* SRPC-JSON-015: the envelope is a level of its own around the value that follows. */
+static void begin(struct shmrpc_envelope *envelope, char *buffer, size_t capacity)
 {
-    enum shmrpc_status status = writer->status;
-    char *at = writer->at;
-    shmrpc_writer_init(writer, at, (size_t)(writer->end - at));
-    writer->status = status;
+    envelope->begin = buffer;
+    shmrpc_writer_init(&envelope->writer, buffer, capacity);
+    envelope->writer.max_depth = SHMRPC_JSON_DEPTH - 1;
 }
 
 void shmrpc_envelope_begin_request(struct shmrpc_envelope *envelope, char *buffer, size_t capacity,
@@ -99,15 +98,13 @@ void shmrpc_envelope_begin_request(struct shmrpc_envelope *envelope, char *buffe
 {
     REQUIRE(envelope != NULL && buffer != NULL);
     REQUIRE(id != NULL && method != NULL);
-    envelope->begin = buffer;
     struct shmrpc_writer *writer = &envelope->writer;
-    shmrpc_writer_init(writer, buffer, capacity);
+    begin(envelope, buffer, capacity);
     shmrpc_writer_raw(writer, request_head, sizeof request_head - 1);
     shmrpc_writer_raw(writer, id, id_length);
     RAW(writer, "\",\"method\":");
     shmrpc_write_string(writer, method, strlen(method));
     RAW(writer, ",\"params\":");
-    next_value(writer);
 }
 
 void shmrpc_envelope_begin_response(struct shmrpc_envelope *envelope, char *buffer,
@@ -115,14 +112,12 @@ void shmrpc_envelope_begin_response(struct shmrpc_envelope *envelope, char *buff
 {
     REQUIRE(envelope != NULL && buffer != NULL);
     REQUIRE(id != NULL && id->length > 0);
-    envelope->begin = buffer;
     struct shmrpc_writer *writer = &envelope->writer;
-    shmrpc_writer_init(writer, buffer, capacity);
+    begin(envelope, buffer, capacity);
     RAW(writer, "{\"request_id\":");
     /* SRPC-ENV-005: the very bytes of the request. */
     shmrpc_writer_raw(writer, id->text, id->length);
     RAW(writer, ",\"result\":");
-    next_value(writer);
 }
 
 static enum shmrpc_status end(struct shmrpc_envelope *envelope, const char *tail, size_t length,

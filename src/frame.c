@@ -56,7 +56,7 @@ enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, siz
 bool shmrpc_frame_begins(void *slot, size_t capacity, const void *data, size_t length)
 {
     REQUIRE(slot != NULL && data != NULL);
-    REQUIRE(length > 0 && length <= capacity);
+    REQUIRE(length <= capacity);
     uint32_t claimed = load_length(slot);
     return claimed >= length && claimed <= capacity &&
            memcmp(shmrpc_frame_body(slot), data, length) == 0;

@@ -15,13 +15,13 @@
 static bool writer_ok(const struct shmrpc_writer *writer)
 {
     return writer->begin <= writer->at && writer->at <= writer->end &&
-           writer->depth <= SHMRPC_JSON_DEPTH && (!writer->have_key || writer->depth > 0);
+           writer->depth <= writer->max_depth && (!writer->have_key || writer->depth > 0);
 }
 
 static void fail(struct shmrpc_writer *writer, enum shmrpc_status status)
 {
-    REQUIRE(writer->status == SHMRPC_OK);
-    REQUIRE(status != SHMRPC_OK);
+    INVARIANT(writer->status == SHMRPC_OK);
+    INVARIANT(status != SHMRPC_OK);
     writer->status = status;
 }
 
@@ -97,6 +97,7 @@ void shmrpc_writer_init(struct shmrpc_writer *writer, char *buffer, size_t capac
     writer->at = buffer;
     writer->end = capacity > 0 ? buffer + capacity : buffer;
     writer->depth = 0;
+    writer->max_depth = SHMRPC_JSON_DEPTH;
     writer->status = SHMRPC_OK;
     writer->need_comma = false;
     writer->have_key = false;
@@ -107,7 +108,7 @@ static void container_begin(struct shmrpc_writer *writer, bool object)
     if (!value_begins(writer))
         return;
     /* SRPC-JSON-015 */
-    if (writer->depth == SHMRPC_JSON_DEPTH) {
+    if (writer->depth == writer->max_depth) {
         fail(writer, SHMRPC_INVALID);
         return;
     }
@@ -161,7 +162,7 @@ void shmrpc_write_array_end(struct shmrpc_writer *writer)
 /** Append the escape of a quote, a backslash or a control character. */
 static bool put_escape(struct shmrpc_writer *writer, unsigned char c)
 {
-    REQUIRE(!shmrpc_json_is_plain((char)c) && c < 0x80);
+    INVARIANT(!shmrpc_json_is_plain((char)c) && c < 0x80);
     static const char letters[0x20] = {
         ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
     static const char hex[] = "0123456789abcdef";
@@ -302,7 +303,7 @@ void shmrpc_write_json(struct shmrpc_writer *writer, const char *text, size_t le
         return;
     }
     /* SRPC-JSON-015: its levels count from where it stands. */
-    if (levels > SHMRPC_JSON_DEPTH - writer->depth) {
+    if (levels > writer->max_depth - writer->depth) {
         fail(writer, SHMRPC_INVALID);
         return;
     }

@@ -86,8 +86,13 @@ static enum shmrpc_status unlink_remains(const struct remains *remains, struct s
 {
     for (size_t i = 0; i < remains->count; i++) {
         char path[SHMRPC_FILE_NAME_BYTES + 16];
+        struct stat status;
         shmrpc_segment_path(remains->files[i], path);
         CRASH_POINT("reclaim.unlink", remains->files[i]);
+        /* A look before each: what was proven dead is this inode, not whatever has its name now. */
+        if (lstat(path, &status) != 0 || status.st_dev != remains->inodes[i].device ||
+            status.st_ino != remains->inodes[i].inode)
+            continue;
         if (unlink(path) != 0 && errno != ENOENT)
             return shmrpc_error_system(error, "cannot remove %s", path);
         CRASH_POINT("reclaim.unlinked", remains->files[i]);
@@ -134,23 +139,9 @@ static enum shmrpc_status reclaim_once(const char *name, bool *again, struct shm
     return status;
 }
 
-/* Pieces without a req. Whoever creates links req first, so these belong to a closing original, or
- * to a process that died while it was one. */
-static enum shmrpc_status remove_pieces(const char *name, struct shmrpc_channel *own,
-                                        struct shmrpc_error *error)
+/* Have the name req free: not there, or removed with all that its dead owner left. */
+static enum shmrpc_status free_name(const char *name, struct shmrpc_error *error)
 {
-    struct remains remains;
-    enum shmrpc_status status = collect(name, own, &remains, error);
-    if (status == SHMRPC_OK)
-        status = prove_abandoned(name, &remains, false, error);
-    if (status == SHMRPC_OK)
-        status = unlink_remains(&remains, error);
-    return status;
-}
-
-enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *error)
-{
-    REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
     enum { TRIES = 100 };
     /* The descriptor that carries the lock must not slip into a child. */
     shmrpc_fork_block();
@@ -158,30 +149,39 @@ enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *e
     bool again = true;
     for (int i = 0; again && i < TRIES; i++)
         status = reclaim_once(name, &again, error);
-    if (again)
-        status = shmrpc_error_set(error, SHMRPC_BUSY, "the channel \"%s\" keeps changing", name);
-    else if (status == SHMRPC_NOT_FOUND)
-        status = remove_pieces(name, NULL, error);
     shmrpc_fork_unblock();
-    return status;
+    if (again)
+        return shmrpc_error_set(error, SHMRPC_BUSY, "the channel \"%s\" keeps changing", name);
+    return status == SHMRPC_NOT_FOUND ? SHMRPC_OK : status;
 }
 
-/* SRPC-RECLAIM-007, SRPC-RECLAIM-008: req is ours, but another of the names is taken. */
-static enum shmrpc_status complete(struct shmrpc_channel *channel, struct shmrpc_error *error)
+/* SRPC-RECLAIM-007, SRPC-RECLAIM-008, SRPC-RECLAIM-013: req is ours, and pieces under the other names
+ * are not. They belong to an original that is closing, so they may go by themselves; or to one that
+ * died meanwhile. */
+static enum shmrpc_status clear_pieces(struct shmrpc_channel *channel, struct shmrpc_error *error)
 {
     int64_t until = shmrpc_now_ns() + SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
-    enum shmrpc_status status;
-    while ((status = shmrpc_channel_complete(channel, error)) == SHMRPC_BUSY) {
+    for (;;) {
+        struct remains remains;
+        enum shmrpc_status status = collect(channel->name, channel, &remains, error);
+        if (status != SHMRPC_OK || remains.count == 0)
+            return status;
         if (shmrpc_now_ns() < until) {
             shmrpc_sleep_ms(SHMRPC_RETRY_MS);
             continue;
         }
-        status = remove_pieces(channel->name, channel, error);
-        if (status == SHMRPC_OK)
-            status = shmrpc_channel_complete(channel, error);
-        break;
+        status = prove_abandoned(channel->name, &remains, false, error);
+        return status == SHMRPC_OK ? unlink_remains(&remains, error) : status;
     }
-    return status;
+}
+
+static enum shmrpc_status complete(struct shmrpc_channel *channel, struct shmrpc_error *error)
+{
+    enum shmrpc_status status = shmrpc_channel_complete(channel, error);
+    if (status != SHMRPC_BUSY)
+        return status;
+    status = clear_pieces(channel, error);
+    return status == SHMRPC_OK ? shmrpc_channel_complete(channel, error) : status;
 }
 
 /* SRPC-OBJ-002, SRPC-RECLAIM-011: linking req decides who is the owner. The lock may be held for a
@@ -195,7 +195,7 @@ static enum shmrpc_status claim(const char *name, size_t buffer_bytes, enum shmr
             shmrpc_channel_claim(name, buffer_bytes, wait, channel, error);
         if (status != SHMRPC_BUSY)
             return status;
-        status = shmrpc_owner_reclaim(name, error);
+        status = free_name(name, error);
         if (status != SHMRPC_OK && status != SHMRPC_BUSY)
             return status;
         if (shmrpc_now_ns() >= until)
@@ -226,6 +226,26 @@ enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, e
     ENSURE(made->complete);
     *channel = made;
     return SHMRPC_OK;
+}
+
+enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *error)
+{
+    REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
+    struct remains remains;
+    enum shmrpc_status status = free_name(name, error);
+    if (status == SHMRPC_OK)
+        status = collect(name, NULL, &remains, error);
+    if (status != SHMRPC_OK || remains.count == 0)
+        return status;
+    /* Pieces without a req: remove them under one of our own, so that no server is robbed that
+     * appears meanwhile. */
+    struct shmrpc_channel *own = NULL;
+    status = claim(name, SHMRPC_MIN_BUFFER_BYTES, SHMRPC_WAIT_BLOCK, &own, error);
+    if (status != SHMRPC_OK)
+        return status;
+    status = clear_pieces(own, error);
+    shmrpc_channel_close(&own);
+    return status;
 }
 
 enum shmrpc_status shmrpc_owner_check_options(const struct shmrpc_server_options *options,

@@ -17,6 +17,7 @@ struct shmrpc_pipe {
     char *buffer;
     char prefix[PREFIX_BYTES]; /* of the request sent last, to know it again in the slot */
     size_t prefix_length;
+    bool sent; /* a request that may have been taken */
 };
 
 static void require_pipe(const struct shmrpc_pipe *pipe)
@@ -125,7 +126,7 @@ static enum shmrpc_status explain(struct shmrpc_pipe *pipe, enum shmrpc_status s
                                 pipe->channel->broken ? "the peer broke the channel"
                                                       : "the message has an impossible length");
     case SHMRPC_PEER_GONE_MAYBE_EXECUTED:
-        if (pipe->prefix_length == 0 ||
+        if (!pipe->sent ||
             shmrpc_channel_withdraw(pipe->channel, pipe->prefix, pipe->prefix_length))
             return shmrpc_error_set(error, SHMRPC_PEER_GONE_NOT_STARTED,
                                     "the server is gone; it has not taken the message");
@@ -152,16 +153,16 @@ enum shmrpc_status shmrpc_pipe_send(struct shmrpc_pipe *pipe, const void *data, 
     char *body;
     size_t capacity;
     start_deadline(pipe, &deadline, timeout_ms);
-    pipe->prefix_length = 0;
+    pipe->sent = false;
     status = shmrpc_channel_begin(pipe->channel, &deadline, &body, &capacity);
     if (status != SHMRPC_OK)
         return explain(pipe, status);
     if (length > 0)
         memcpy(body, data, length);
-    if (pipe->channel->side == SHMRPC_SIDE_CLIENT && length > 0) {
-        pipe->prefix_length = length < PREFIX_BYTES ? length : PREFIX_BYTES;
+    pipe->prefix_length = length < PREFIX_BYTES ? length : PREFIX_BYTES;
+    if (length > 0)
         memcpy(pipe->prefix, data, pipe->prefix_length);
-    }
+    pipe->sent = true;
     status = shmrpc_channel_commit(pipe->channel, length);
     return status == SHMRPC_OK ? SHMRPC_OK : explain(pipe, status);
 }

@@ -119,11 +119,13 @@ static enum look look_at_descriptors(const char *directory, const struct shmrpc_
 static enum look look_at_thread(const char *directory, const struct shmrpc_inode *inodes,
                                 size_t count)
 {
-    enum look maps = look_at_maps(directory, inodes, count);
-    if (maps == LOOK_HOLDS || maps == LOOK_UNREADABLE)
-        return maps;
+    /* Descriptors first: a process that maps and then closes between the two looks is found among
+     * its maps; the other way round it would be found in neither. */
     enum look descriptors = look_at_descriptors(directory, inodes, count);
-    return descriptors == LOOK_GONE ? maps : descriptors;
+    if (descriptors == LOOK_HOLDS || descriptors == LOOK_UNREADABLE)
+        return descriptors;
+    enum look maps = look_at_maps(directory, inodes, count);
+    return maps == LOOK_GONE ? descriptors : maps;
 }
 
 /* Every live thread: the first one of a process may have ended and then shows nothing, and threads

@@ -189,6 +189,7 @@ struct shmrpc_writer {
     char *at;
     char *end;
     size_t depth;
+    size_t max_depth;
     enum shmrpc_status status;
     bool need_comma;
     bool have_key;
@@ -262,9 +263,11 @@ SHMRPC_PUBLIC enum shmrpc_status shmrpc_server_register(struct shmrpc_server *se
                                                         const char *method, shmrpc_handler *handler,
                                                         void *user) SHMRPC_MUST_USE;
 /** Serve until shmrpc_server_stop(); the call in hand is answered first.
- *  @return OK (stopped), NOT_FOUND (the channel's name was removed or replaced behind our back:
- *  close and create anew), PROTOCOL (a semaphore above 1: close and create anew), SYSTEM,
- *  INVALID (after fork). */
+ *  A channel that a peer broke beyond repair (a semaphore above 1, a truncated object) is made anew
+ *  under the same name, and the log says so.
+ *  @return OK (stopped), NOT_FOUND (a name of the channel was removed or replaced behind our back:
+ *  close and create anew), BUSY or SYSTEM (a broken channel could not be made anew), INVALID (after
+ *  fork, or from inside a handler). */
 SHMRPC_PUBLIC enum shmrpc_status shmrpc_server_run(struct shmrpc_server *server) SHMRPC_MUST_USE;
 /** Serve at most one request, for callers with a loop of their own.
  *  @param timeout_ms 0 polls, SHMRPC_FOREVER waits. @return OK (one message was taken from the

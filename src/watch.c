@@ -30,7 +30,7 @@ static bool response_held(const struct shmrpc_channel *channel)
 {
     struct shmrpc_inode inode = {channel->response.segment.device, channel->response.segment.inode};
     struct shmrpc_holder holder;
-    return shmrpc_scan_holder(&inode, 1, &holder, NULL) != SHMRPC_OK;
+    return !shmrpc_scan_sees_all() || shmrpc_scan_holder(&inode, 1, &holder, NULL) != SHMRPC_OK;
 }
 
 /* SRPC-RECOVER-007: the client lock is taken, not only found free, so that no client of ours can
