@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the unit tests share: cmocka with what it wants included before it, assertions made to
+ * fire, a time limit, numbers that look random and are the same in every run.
+ */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "check.h"
+
+/** Hands a failed assertion of the library to cmocka. */
+void support_check_hook(const char *line);
+
+/** The statement must fail one of the library's assertions (REQUIRE, INVARIANT, ...). */
+#define expect_check_failure(statement)                                                            \
+    do {                                                                                           \
+        shmrpc_check_set_hook(support_check_hook);                                                 \
+        expect_assert_failure(statement);                                                          \
+        shmrpc_check_set_hook(NULL);                                                               \
+    } while (0)
+
+/** End the program by SIGALRM if it still runs after so long; ten times that under valgrind. */
+void support_limit_seconds(unsigned seconds);
+
+/** Whether valgrind runs this program: some loops are then shortened. */
+bool support_under_valgrind(void);
+
+/** The next of a fixed sequence of numbers (xorshift64*). */
+uint64_t support_random(void);
+/** The same, below limit; limit must not be 0. */
+size_t support_random_below(size_t limit);
+
+#endif
