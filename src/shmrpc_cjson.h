@@ -75,11 +75,14 @@ static inline enum shmrpc_status shmrpc_cjson_number_(const struct shmrpc_value 
 {
     double number = 0;
     int64_t integer = 0;
-    enum shmrpc_status status = shmrpc_value_double(value, &number);
-    if (status == SHMRPC_OK && shmrpc_value_is_integer(value)) {
+    enum shmrpc_status status;
+    if (shmrpc_value_is_integer(value)) {
         status = shmrpc_value_int64(value, &integer);
         if (status == SHMRPC_OK && (integer > SHMRPC_CJSON_EXACT || integer < -SHMRPC_CJSON_EXACT))
             status = SHMRPC_SERIALIZATION;
+        number = (double)integer; /* the integer -0 is 0 */
+    } else {
+        status = shmrpc_value_double(value, &number);
     }
     if (status != SHMRPC_OK)
         return status;
