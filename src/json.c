@@ -36,7 +36,7 @@ struct scan {
 
 static const char *refuse(struct scan *scan, const char *offence)
 {
-    REQUIRE(offence != NULL && offence <= scan->end);
+    INVARIANT(offence != NULL && offence <= scan->end);
     scan->offence = offence;
     return NULL;
 }
@@ -111,7 +111,7 @@ static const char *scan_number(struct scan *scan, const char *begin)
 
 static const char *scan_literal(struct scan *scan, const char *at, const char *literal)
 {
-    REQUIRE(*at == *literal);
+    INVARIANT(*at == *literal);
     for (; *literal != '\0'; literal++, at++)
         if (at == scan->end || *at != *literal)
             return refuse(scan, at);
@@ -284,7 +284,7 @@ static inline const char *scan_key(struct scan *scan, const char *at)
 /** Read one value with all that is in it. */
 static const char *scan_tree(struct scan *scan, const char *at)
 {
-    REQUIRE(scan->depth == 0);
+    INVARIANT(scan->depth == 0);
     do {
         bool opened;
         at = scan_value(scan, at, &opened);

@@ -18,7 +18,7 @@
 enum { DIGITS = 768 };
 
 /* An exponent beyond this cannot be told from this one: no text is long enough to make up for it. */
-#define EXPONENT_MAX INT64_C(1000000000000000000)
+#define EXPONENT_MAX INT64_C(100000000000000000)
 
 /** The number 0.DDDD... * 10^point; count is 0 for zero. */
 struct decimal {
@@ -48,7 +48,7 @@ static bool is_digit(char c)
 /** The exponent behind the letter e, at most EXPONENT_MAX either way. */
 static int64_t exponent_read(const char *at, const char *end)
 {
-    REQUIRE(at <= end);
+    INVARIANT(at <= end);
     bool negative = at < end && *at == '-';
     if (at < end && (*at == '-' || *at == '+'))
         at++;
@@ -96,7 +96,7 @@ static void decimal_read(struct decimal *decimal, const char *text, size_t lengt
 
 static double decimal_magnitude(const struct decimal *decimal)
 {
-    REQUIRE(decimal->count >= 0 && decimal->count <= DIGITS);
+    INVARIANT(decimal->count >= 0 && decimal->count <= DIGITS);
     if (decimal->count == 0)
         return 0.0;
     char text[DIGITS + 32];
@@ -143,7 +143,7 @@ bool shmrpc_json_number_is_integer(const char *text, size_t length)
 /** The digits of an integer without its sign, at most limit. */
 static bool magnitude_read(const char *text, size_t length, uint64_t limit, uint64_t *out)
 {
-    REQUIRE(text != NULL && out != NULL);
+    INVARIANT(text != NULL && out != NULL);
     uint64_t value = 0;
     for (size_t i = 0; i < length; i++) {
         if (!is_digit(text[i]))
@@ -184,8 +184,8 @@ bool shmrpc_json_number_uint64(const char *text, size_t length, uint64_t *out)
 /** The nearest decimal of so many significant digits. */
 static void decimal_print(struct decimal *decimal, double magnitude, int digits)
 {
-    REQUIRE(digits > 0 && digits <= DBL_DECIMAL_DIG);
-    REQUIRE(magnitude > 0 && isfinite(magnitude));
+    INVARIANT(digits > 0 && digits <= DBL_DECIMAL_DIG);
+    INVARIANT(magnitude > 0 && isfinite(magnitude));
     char text[64];
     int length = snprintf(text, sizeof text, "%.*e", digits - 1, magnitude);
     ENSURE(length > 0 && (size_t)length < sizeof text);
@@ -204,7 +204,7 @@ static void decimal_print(struct decimal *decimal, double magnitude, int digits)
 /** Add one to the last digit. */
 static void decimal_increment(struct decimal *decimal)
 {
-    REQUIRE(decimal->count > 0);
+    INVARIANT(decimal->count > 0);
     int i = decimal->count - 1;
     while (i >= 0 && decimal->digits[i] == '9')
         decimal->digits[i--] = '0';
@@ -246,7 +246,7 @@ static void decimal_shortest(struct decimal *decimal, double magnitude)
 /** Append count digits from index on; zeros where the decimal has no more. @return the new end. */
 static char *digits_append(char *to, const struct decimal *decimal, int index, int count)
 {
-    REQUIRE(index >= 0 && count >= 0);
+    INVARIANT(index >= 0 && count >= 0);
     for (int i = index; i < index + count; i++)
         *to++ = i < decimal->count ? decimal->digits[i] : '0';
     return to;

@@ -237,7 +237,7 @@ size_t shmrpc_json_utf8_prefix(const char *data, size_t length)
 
 static size_t utf8_encode(unsigned code, char utf8[4])
 {
-    REQUIRE(code <= 0x10FFFF);
+    INVARIANT(code <= 0x10FFFF);
     if (code < 0x80) {
         utf8[0] = (char)code;
         return 1;
@@ -277,7 +277,7 @@ static inline int hex_value(char c)
  *  (SRPC-JSON-004). @return the code, or -1, and *offence is the first wrong byte, or end. */
 static int hex4_read(const char *at, const char *end, bool low_due, const char **offence)
 {
-    REQUIRE(at <= end);
+    INVARIANT(at <= end);
     int code = 0;
     for (int i = 0; i < 4; i++, at++) {
         int digit = at < end ? hex_value(*at) : -1;
@@ -403,7 +403,7 @@ const char *shmrpc_json_string_end(const char *at, const char *end)
 /** Compare what a string with escapes decodes to. */
 static bool decodes_to(const char *at, const char *end, const char *data, size_t length)
 {
-    REQUIRE(at <= end && data != NULL);
+    INVARIANT(at <= end && data != NULL);
     size_t i = 0;
     while (at < end && i <= length) {
         char utf8[4] = {*at};

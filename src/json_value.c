@@ -128,7 +128,7 @@ enum shmrpc_status shmrpc_value_string_view(const struct shmrpc_value *value, co
 /** The end of the container whose opening bracket stands at at. */
 static const char *container_end(const char *at, const char *end)
 {
-    REQUIRE(at < end);
+    INVARIANT(at < end);
     size_t depth = 0;
     while (at < end) {
         char c = *at++;
@@ -145,7 +145,7 @@ static const char *container_end(const char *at, const char *end)
 /** The end of the valid value at at. */
 static const char *value_end(const char *at, const char *end)
 {
-    REQUIRE(at < end);
+    INVARIANT(at < end);
     switch (*at) {
     case '"':
         return shmrpc_json_string_end(at + 1, end);
@@ -212,7 +212,7 @@ bool shmrpc_iterator_next(struct shmrpc_iterator *iterator, struct shmrpc_value 
 static bool find_last(struct shmrpc_iterator *iterator, const char *name, size_t length,
                       struct shmrpc_value *found)
 {
-    REQUIRE(iterator->object);
+    INVARIANT(iterator->object);
     struct shmrpc_value key;
     struct shmrpc_value value;
     bool any = false;

@@ -27,6 +27,13 @@ void support_check_hook(const char *line);
         shmrpc_check_set_hook(NULL);                                                               \
     } while (0)
 
+/** Use a result that does not matter, so that the compiler does not ask for it. */
+#define support_ignore(call)                                                                       \
+    do {                                                                                           \
+        long support_ignored_ = (long)(call);                                                      \
+        (void)support_ignored_;                                                                    \
+    } while (0)
+
 /** End the program by SIGALRM if it still runs after so long; ten times that under valgrind. */
 void support_limit_seconds(unsigned seconds);
 
