@@ -96,6 +96,99 @@ help:
 	@sed -n 's/^## \(.*\)/\1/p' Makefile | awk -F': ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 # ---- section: bench (bench/) ----
+BENCH := build/release/bench
+BENCH_RESULTS := build/bench
+BENCH_GEN := $(BENCH)/gen
+BENCH_PROGRAMS := $(addprefix $(BENCH)/,bench peer-copy-limit peer-block-limit peer-shmrpc peer-json-uds \
+  peer-grpc-c peer-grpc-cpp)
+BENCH_HARNESS := $(addprefix bench/,bench.c rows.c settings.c machine.c process.c round.c figures.c ratios.c \
+  report.c results.c html.c)
+# The rooms of src/ are found by quotes only, the generated code is not ours to warn about.
+BENCH_CFLAGS := -g -O2 $(WARN) -pthread -MMD -MP -iquote src -iquote bench -isystem $(BENCH_GEN) -D_GNU_SOURCE
+BENCH_CXX = $(Q)$(CXX) -std=c++17 $(BENCH_CFLAGS)
+BENCH_LINK = $(Q)$(CC) -pthread $(LDFLAGS) $(filter %.o %.a,$^)
+bench_objects = $(patsubst bench/%.c,$(BENCH)/obj/%.o,$(1))
+# pkg-config is asked in recipes, when the packages are there.
+bench_libs = $$(pkg-config --libs $(1))
+
+$(BENCH)/obj/%.o: bench/%.c Makefile
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 $(BENCH_CFLAGS) $(CFLAGS) $(CPPFLAGS) -DBENCH_GRPC_VERSION="\"$$(pkg-config --modversion grpc++)\"" \
+	  -c $< -o $@
+
+$(BENCH)/obj/peer_grpc_c.o: $(BENCH_GEN)/echo.pb-c.c
+$(BENCH)/obj/peer_grpc_cpp.o: bench/peer_grpc_cpp.cc $(BENCH_GEN)/echo.pb.cc Makefile
+	$(call say,CXX,$@)
+	@mkdir -p $(@D)
+	$(BENCH_CXX) $(CXXFLAGS) $(CPPFLAGS) -c $< -o $@
+
+$(BENCH_GEN)/echo.pb-c.c: bench/echo.proto
+	$(call say,PROTOC,$@)
+	@mkdir -p $(@D)
+	$(Q)protoc-c --proto_path=bench --c_out=$(@D) $<
+$(BENCH_GEN)/echo.pb.cc: bench/echo.proto
+	$(call say,PROTOC,$@)
+	@mkdir -p $(@D)
+	$(Q)protoc --proto_path=bench --cpp_out=$(@D) --grpc_out=$(@D) \
+	  --plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin) $<
+$(BENCH_GEN)/echo.grpc.pb.cc: $(BENCH_GEN)/echo.pb.cc ;
+$(BENCH_GEN)/%.c.o: $(BENCH_GEN)/%.c
+	$(call say,CC,$@)
+	$(Q)$(CC) -O2 -c $< -o $@
+$(BENCH_GEN)/%.cc.o: $(BENCH_GEN)/%.cc
+	$(call say,CXX,$@)
+	$(Q)$(CXX) -std=c++17 -O2 -c $< -o $@
+
+$(BENCH)/bench: $(call bench_objects,$(BENCH_HARNESS))
+	$(call say,LD,$@)
+	$(BENCH_LINK) -lcjson -lm -o $@
+$(BENCH)/peer-copy-limit: $(call bench_objects,bench/peer_copy_limit.c bench/shared.c bench/driver.c)
+	$(call say,LD,$@)
+	$(BENCH_LINK) -o $@
+$(BENCH)/peer-block-limit: $(call bench_objects,bench/peer_block_limit.c bench/shared.c bench/driver.c)
+	$(call say,LD,$@)
+	$(BENCH_LINK) -o $@
+$(BENCH)/peer-shmrpc: $(call bench_objects,bench/peer_shmrpc.c bench/driver.c) build/release/libshmrpc.a
+	$(call say,LD,$@)
+	$(BENCH_LINK) -o $@
+$(BENCH)/peer-json-uds: $(call bench_objects,bench/peer_json_uds.c bench/driver.c) build/release/libshmrpc.a
+	$(call say,LD,$@)
+	$(BENCH_LINK) -o $@
+$(BENCH)/peer-grpc-c: $(call bench_objects,bench/peer_grpc_c.c bench/driver.c) $(BENCH_GEN)/echo.pb-c.c.o
+	$(call say,LD,$@)
+	$(BENCH_LINK) $(call bench_libs,grpc libprotobuf-c) -o $@
+$(BENCH)/peer-grpc-cpp: $(call bench_objects,bench/peer_grpc_cpp.c bench/driver.c) $(BENCH_GEN)/echo.pb.cc.o \
+  $(BENCH_GEN)/echo.grpc.pb.cc.o
+	$(call say,LD,$@)
+	$(Q)$(CXX) -pthread $(LDFLAGS) $(filter %.o,$^) $(call bench_libs,grpc++ protobuf) -o $@
+
+# The two Python rows. Where their packages cannot be had the benchmark goes on and says so.
+BENCH_VENV := $(BENCH_RESULTS)/venv
+comma := ,
+BENCH_PYTHON := $(if $(NO_PYTHON),,$(if $(BENCH_PEERS),$(filter %-py grpc-py-uds,$(subst $(comma), ,$(BENCH_PEERS))),all))
+.PHONY: bench-python
+bench-python:
+ifneq ($(BENCH_PYTHON),)
+	@mkdir -p $(BENCH_RESULTS)/python
+	$(Q)test -e $(BENCH_VENV)/ready || { \
+	  echo 'Setting the Python rows up ...' && rm -rf $(BENCH_VENV) && \
+	  timeout 900 sh -c 'python3 -m venv $(BENCH_VENV) && $(BENCH_VENV)/bin/python -m pip install --quiet \
+	    --disable-pip-version-check shm-rpc-bridge==0.2.4 grpcio grpcio-tools && touch $(BENCH_VENV)/ready' \
+	  >$(BENCH_RESULTS)/venv.log 2>&1 || { cat $(BENCH_RESULTS)/venv.log; echo 'No Python rows.'; }; }
+	$(Q)test ! -e $(BENCH_VENV)/ready || $(BENCH_VENV)/bin/python -m grpc_tools.protoc -Ibench \
+	  --python_out=$(BENCH_RESULTS)/python --grpc_python_out=$(BENCH_RESULTS)/python bench/echo.proto
+endif
+
+## bench: measure against gRPC and the machine's limits (BENCH_ITERS BENCH_ROUNDS BENCH_SIZES BENCH_PEERS NO_PYTHON=1)
+.PHONY: bench bench-programs
+export BENCH_ITERS BENCH_ROUNDS BENCH_SIZES BENCH_PEERS BENCH_SECTIONS NO_PYTHON
+bench:
+	$(call deps,build bench)
+	@mkdir -p $(BENCH_RESULTS)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 bench-programs bench-python
+	$(Q)$(BENCH)/bench $(BENCH) $(BENCH_RESULTS) bench
+bench-programs: $(BENCH_PROGRAMS)
 
 # ---- section: check (conformance/) ----
 # What `make check` runs, in this order. A suite NAME is a plan (plan-NAME: one quoted line
