@@ -342,6 +342,14 @@ static void unlink_all(struct shmrpc_channel *channel)
     }
 }
 
+void shmrpc_channel_retire(struct shmrpc_channel *channel)
+{
+    INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    unlink_all(channel);
+    shmrpc_lock_drop(channel->request.segment.fd);
+}
+
 void shmrpc_channel_close(struct shmrpc_channel **channel)
 {
     REQUIRE(channel != NULL);
@@ -419,9 +427,16 @@ enum shmrpc_status shmrpc_channel_begin(struct shmrpc_channel *channel,
     if (status != SHMRPC_OK)
         return status;
     channel->inside = true;
-    *body = shmrpc_frame_body(slot->segment.map);
-    *capacity = slot->capacity;
+    *body = shmrpc_channel_body(channel, capacity);
     return SHMRPC_OK;
+}
+
+char *shmrpc_channel_body(struct shmrpc_channel *channel, size_t *capacity)
+{
+    REQUIRE(channel->inside && capacity != NULL);
+    struct shmrpc_channel_slot *slot = outgoing(channel);
+    *capacity = slot->capacity;
+    return shmrpc_frame_body(slot->segment.map);
 }
 
 enum shmrpc_status shmrpc_channel_commit(struct shmrpc_channel *channel, size_t length)

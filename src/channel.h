@@ -65,6 +65,9 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
 enum shmrpc_status shmrpc_channel_attach(const char *name, size_t buffer_bytes,
                                          enum shmrpc_wait wait, struct shmrpc_channel **channel,
                                          struct shmrpc_error *error);
+/** Server: remove the names that are still its own, req last, and give up the lock, so that the name
+ *  can be published anew. What is left of the channel can only be closed. */
+void shmrpc_channel_retire(struct shmrpc_channel *channel);
 /** Close. The server side removes the names that are still its own, req last. */
 void shmrpc_channel_close(struct shmrpc_channel **channel);
 
@@ -73,6 +76,8 @@ void shmrpc_channel_close(struct shmrpc_channel **channel);
 enum shmrpc_status shmrpc_channel_begin(struct shmrpc_channel *channel,
                                         struct shmrpc_deadline *deadline, char **body,
                                         size_t *capacity);
+/** Where to write the message of the slot that this side is inside. */
+char *shmrpc_channel_body(struct shmrpc_channel *channel, size_t *capacity);
 /** Hand the message in it over. OK or PROTOCOL. */
 enum shmrpc_status shmrpc_channel_commit(struct shmrpc_channel *channel, size_t length);
 /** Leave it as it was found. OK or PROTOCOL. */

@@ -16,7 +16,7 @@ enum shmrpc_status shmrpc_lock_take(int fd)
 {
     REQUIRE(fd >= 0);
     struct flock lock = whole_file(F_WRLCK);
-    /* SRPC-OWN-003 */
+    /* SRPC-OWN-001, SRPC-RECLAIM-002: never waits for the holder. */
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return SHMRPC_OK;
     if (errno == EAGAIN || errno == EACCES)

@@ -19,7 +19,8 @@ void shmrpc_segment_path(const char *file, char path[SHMRPC_FILE_NAME_BYTES + 16
     ENSURE(length > 0 && length < SHMRPC_FILE_NAME_BYTES + 16);
 }
 
-/* posix_fallocate returns the error instead of setting errno, and gives up on signals. */
+/* SRPC-SEG-005: posix_fallocate returns the error instead of setting errno, and gives up on
+ * signals. */
 static int allocate(int fd, size_t bytes)
 {
     int result;
@@ -32,13 +33,13 @@ static int allocate(int fd, size_t bytes)
 static enum shmrpc_status prepare(struct shmrpc_segment *segment, size_t bytes, mode_t mode,
                                   struct shmrpc_error *error)
 {
-    /* SRPC-SEG-002: every page exists before anybody can map it. */
+    /* SRPC-SEG-004: every page exists before anybody can map it. */
     int result = allocate(segment->fd, bytes);
     if (result != 0) {
         errno = result;
         return shmrpc_error_system(error, "cannot allocate %zu bytes of shared memory", bytes);
     }
-    /* SRPC-OBJ-004: exact, whatever the umask. */
+    /* SRPC-OBJ-004, SRPC-OBJ-006: exact, whatever the umask. */
     if (fchmod(segment->fd, mode) != 0)
         return shmrpc_error_system(error, "cannot set the mode of an object in " DIRECTORY);
     struct stat status;
@@ -88,7 +89,8 @@ enum shmrpc_status shmrpc_segment_link(const struct shmrpc_segment *segment, con
     return SHMRPC_OK;
 }
 
-/* SRPC-ATTACH-001: nothing of it is used before this look. */
+/* SRPC-ATTACH-003, SRPC-ATTACH-004, SRPC-ATTACH-005: nothing of it is used before this look.
+ * Its link count may be 2 (SRPC-SEM-006), its sticky bit anything (SRPC-OWN-004). */
 static enum shmrpc_status look(int fd, const char *path, size_t least_bytes,
                                struct shmrpc_segment *segment, struct shmrpc_error *error)
 {

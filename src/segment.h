@@ -25,7 +25,7 @@ struct shmrpc_segment {
 /** What a segment is before anything happened to it. */
 #define SHMRPC_SEGMENT_INIT {.fd = -1}
 
-/** Make a file of bytes zeros without a name, with every page allocated (SRPC-SEG-002).
+/** Make a file of bytes zeros without a name, with every page allocated (SRPC-SEG-004).
  *  @param mode permission bits and mark, exact whatever the umask says.
  *  @return OK or SYSTEM; on failure nothing is left. */
 enum shmrpc_status shmrpc_segment_make(size_t bytes, mode_t mode, struct shmrpc_segment *segment,

@@ -1,62 +1,31 @@
 /* SPDX-License-Identifier: MIT */
+#include "call.h"
 #include "check.h"
-#include "envelope.h"
 #include "error.h"
 #include "owner.h"
-#include "watch.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SERVER_MAGIC = 0x53525653 /* "SRVS" */, CALL_MAGIC = 0x53525643 /* "SRVC" */ };
-
-struct method {
-    char *name;
-    size_t length;
-    shmrpc_handler *handler;
-    void *user;
-};
-
-struct shmrpc_call {
-    uint32_t magic;
-    struct shmrpc_server *server;
-    const struct method *method;
-    struct shmrpc_request request;
-    struct shmrpc_envelope envelope;
-    bool answered; /* the response is on its way */
-    bool dropped;  /* its slot could not be had */
-    char failure[256];
-};
+enum { MAGIC = 0x53525356 /* "SRSV" */ };
 
 struct shmrpc_server {
     uint32_t magic;
     struct shmrpc_channel *channel;
-    struct shmrpc_keeper keeper;
+    struct shmrpc_call_place place;
     struct shmrpc_error error;
     size_t buffer_bytes;
-    int timeout_ms;
     enum shmrpc_wait wait;
     atomic_bool stop;
-    bool in_call;
-    struct method *methods; /* sorted by name */
+    struct shmrpc_method *methods; /* sorted by name */
     size_t method_count;
-    char *buffer;  /* the request's private copy */
-    char *scratch; /* decoded strings, each at the offset of its text in buffer */
     struct shmrpc_call call;
 };
 
 static void require_server(const struct shmrpc_server *server)
 {
     REQUIRE(server != NULL);
-    REQUIRE(server->magic == SERVER_MAGIC);
-}
-
-static void require_call(const struct shmrpc_call *call)
-{
-    REQUIRE(call != NULL);
-    REQUIRE(call->magic == CALL_MAGIC && call->server->in_call);
+    REQUIRE(server->magic == MAGIC);
 }
 
 /* ---- Creation ------------------------------------------------------------------------------- */
@@ -67,8 +36,8 @@ static void free_server(struct shmrpc_server *server)
     for (size_t i = 0; i < server->method_count; i++)
         free(server->methods[i].name);
     free(server->methods);
-    free(server->buffer);
-    free(server->scratch);
+    free(server->place.buffer);
+    free(server->place.scratch);
     server->magic = 0;
     free(server);
 }
@@ -79,18 +48,18 @@ static struct shmrpc_server *new_server(const struct shmrpc_server_options *opti
     struct shmrpc_server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return NULL;
-    server->magic = SERVER_MAGIC;
+    server->magic = MAGIC;
     server->buffer_bytes = buffer_bytes;
     /* SRPC-TIME-001 */
-    server->timeout_ms =
+    server->place.timeout_ms =
         options->timeout_ms != 0 ? options->timeout_ms : SHMRPC_DEFAULT_TIMEOUT_MS;
     server->wait = options->wait;
-    server->keeper.log = options->log;
-    server->keeper.log_user = options->log_user;
-    server->keeper.error = &server->error;
-    server->buffer = malloc(server->buffer_bytes);
-    server->scratch = malloc(server->buffer_bytes);
-    if (server->buffer == NULL || server->scratch == NULL) {
+    server->place.keeper.log = options->log;
+    server->place.keeper.log_user = options->log_user;
+    server->place.keeper.error = &server->error;
+    server->place.buffer = malloc(server->buffer_bytes);
+    server->place.scratch = malloc(server->buffer_bytes);
+    if (server->place.buffer == NULL || server->place.scratch == NULL) {
         free_server(server);
         return NULL;
     }
@@ -120,7 +89,7 @@ enum shmrpc_status shmrpc_server_create(const char *name,
         free_server(made);
         return status;
     }
-    made->keeper.channel = made->channel;
+    made->place.keeper.channel = made->channel;
     ENSURE(made->channel->complete);
     *server = made;
     return SHMRPC_OK;
@@ -132,7 +101,7 @@ void shmrpc_server_close(struct shmrpc_server **server)
     if (*server == NULL)
         return;
     require_server(*server);
-    REQUIRE(!(*server)->in_call);
+    REQUIRE(!(*server)->call.running);
     /* SRPC-LIFE-009 */
     free_server(*server);
     *server = NULL;
@@ -174,7 +143,7 @@ static size_t find_method(const struct shmrpc_server *server, const char *name, 
     *found = false;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const struct method *method = &server->methods[middle];
+        const struct shmrpc_method *method = &server->methods[middle];
         int order = compare_names(method->name, method->length, name, length);
         if (order == 0)
             *found = true;
@@ -194,7 +163,7 @@ static enum shmrpc_status answer_running(struct shmrpc_call *call, void *user)
 }
 
 /* SRPC-ENV-010: built in, and not in the table, so that nothing replaces it. */
-static const struct method running = {(char[]){"__running__"}, sizeof "__running__" - 1,
+static const struct shmrpc_method running = {(char[]){"__running__"}, sizeof "__running__" - 1,
                                       answer_running, NULL};
 
 enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const char *method,
@@ -215,7 +184,7 @@ enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const ch
         server->methods[at].user = user;
         return SHMRPC_OK;
     }
-    struct method *methods =
+    struct shmrpc_method *methods =
         realloc(server->methods, (server->method_count + 1) * sizeof *methods);
     if (methods == NULL)
         return shmrpc_error_system(&server->error, "cannot register a method");
@@ -224,394 +193,20 @@ enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const ch
     if (copy == NULL)
         return shmrpc_error_system(&server->error, "cannot register a method");
     memmove(&methods[at + 1], &methods[at], (server->method_count - at) * sizeof *methods);
-    methods[at] = (struct method){copy, length, handler, user};
+    methods[at] = (struct shmrpc_method){copy, length, handler, user};
     server->method_count++;
-    return SHMRPC_OK;
-}
-
-/* ---- Answers -------------------------------------------------------------------------------- */
-
-/* While a response waits for its slot: repair it if its client is dead; a stop has to wait. */
-static enum shmrpc_status watch_response(void *context)
-{
-    struct shmrpc_server *server = context;
-    enum shmrpc_status status = shmrpc_watch_channel(&server->keeper);
-    /* A lost name is told once the call is answered (SRPC-SIGNAL-002). */
-    return status == SHMRPC_NOT_FOUND ? SHMRPC_OK : status;
-}
-
-/* Have the response slot, now or after some waiting. */
-static enum shmrpc_status enter_slot(struct shmrpc_call *call, char **body, size_t *capacity)
-{
-    struct shmrpc_server *server = call->server;
-    struct shmrpc_channel *channel = server->channel;
-    if (channel->inside) {
-        /* An earlier answer failed half-way; the slot is still ours. */
-        *body = shmrpc_channel_body(channel, capacity);
-        return SHMRPC_OK;
-    }
-    struct shmrpc_deadline deadline;
-    shmrpc_deadline_start(&deadline, server->timeout_ms, watch_response, server);
-    enum shmrpc_status status = shmrpc_channel_begin(channel, &deadline, body, capacity);
-    if (status == SHMRPC_OK)
-        return SHMRPC_OK;
-    /* SRPC-RECOVER-009 */
-    call->dropped = true;
-    shmrpc_watch_log(&server->keeper, "%s: dropped a response: its slot stayed occupied",
-                     channel->name);
-    return status;
-}
-
-static enum shmrpc_status begin_answer(struct shmrpc_call *call)
-{
-    require_call(call);
-    if (call->answered || atomic_load(&call->server->channel->orphaned))
-        return SHMRPC_INVALID;
-    if (call->dropped)
-        return SHMRPC_TIMEOUT;
-    char *body;
-    size_t capacity;
-    enum shmrpc_status status = enter_slot(call, &body, &capacity);
-    if (status == SHMRPC_OK)
-        shmrpc_envelope_begin_response(&call->envelope, body, capacity, &call->request.id);
-    return status;
-}
-
-static void set_failure(struct shmrpc_call *call, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void set_failure(struct shmrpc_call *call, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(call->failure, sizeof call->failure, format, arguments);
-    va_end(arguments);
-    /* The text may quote a name that was cut in the middle of a character. */
-    call->failure[shmrpc_json_utf8_prefix(call->failure, strlen(call->failure))] = '\0';
-    ENSURE(call->failure[0] != '\0');
-}
-
-static enum shmrpc_status commit_answer(struct shmrpc_call *call, size_t length)
-{
-    enum shmrpc_status status = shmrpc_channel_commit(call->server->channel, length);
-    call->answered = true;
-    return status;
-}
-
-static enum shmrpc_status end_answer(struct shmrpc_call *call)
-{
-    size_t length;
-    enum shmrpc_status status = shmrpc_envelope_end_response(&call->envelope, &length);
-    if (status == SHMRPC_OK)
-        return commit_answer(call, length);
-    /* SRPC-ENV-016, SRPC-ENV-017: told by the error reply, unless the handler answers otherwise. */
-    if (status == SHMRPC_TOO_LARGE)
-        set_failure(call, "RPCError: Response too large: it exceeds the buffer's %zu bytes",
-                    call->server->channel->response.capacity);
-    else if (status == SHMRPC_SERIALIZATION)
-        set_failure(call, "RPCSerializationError: the result cannot be serialised");
-    else
-        set_failure(call, "RPCSerializationError: the result is not one JSON value");
-    return status;
-}
-
-enum shmrpc_status shmrpc_call_answer_begin(struct shmrpc_call *call, struct shmrpc_writer **writer)
-{
-    REQUIRE(writer != NULL);
-    enum shmrpc_status status = begin_answer(call);
-    if (status == SHMRPC_OK)
-        *writer = &call->envelope.writer;
-    return status;
-}
-
-enum shmrpc_status shmrpc_call_answer_end(struct shmrpc_call *call)
-{
-    require_call(call);
-    if (!call->server->channel->inside)
-        return SHMRPC_INVALID;
-    return end_answer(call);
-}
-
-enum shmrpc_status shmrpc_call_answer_null(struct shmrpc_call *call)
-{
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_null(&call->envelope.writer);
-    return end_answer(call);
-}
-
-enum shmrpc_status shmrpc_call_answer_bool(struct shmrpc_call *call, bool value)
-{
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_bool(&call->envelope.writer, value);
-    return end_answer(call);
-}
-
-enum shmrpc_status shmrpc_call_answer_int64(struct shmrpc_call *call, int64_t value)
-{
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_int64(&call->envelope.writer, value);
-    return end_answer(call);
-}
-
-enum shmrpc_status shmrpc_call_answer_uint64(struct shmrpc_call *call, uint64_t value)
-{
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_uint64(&call->envelope.writer, value);
-    return end_answer(call);
-}
-
-enum shmrpc_status shmrpc_call_answer_double(struct shmrpc_call *call, double value)
-{
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_double(&call->envelope.writer, value);
-    return end_answer(call);
-}
-
-enum shmrpc_status shmrpc_call_answer_string(struct shmrpc_call *call, const char *data,
-                                             size_t length)
-{
-    REQUIRE(data != NULL || length == 0);
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_string(&call->envelope.writer, data, length);
-    return end_answer(call);
-}
-
-enum shmrpc_status shmrpc_call_answer_json(struct shmrpc_call *call, const char *text,
-                                           size_t length)
-{
-    REQUIRE(text != NULL);
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_json(&call->envelope.writer, text, length);
-    return end_answer(call);
-}
-
-/* Send an error reply with a text of valid UTF-8. */
-static enum shmrpc_status answer_error(struct shmrpc_call *call, const char *text, size_t length)
-{
-    if (call->answered || call->dropped || atomic_load(&call->server->channel->orphaned))
-        return call->dropped ? SHMRPC_TIMEOUT : SHMRPC_INVALID;
-    char *body;
-    size_t capacity;
-    enum shmrpc_status status = enter_slot(call, &body, &capacity);
-    if (status != SHMRPC_OK)
-        return status;
-    size_t message_length;
-    status = shmrpc_envelope_write_error(body, capacity, &call->request.id, text, length,
-                                         &message_length);
-    if (status == SHMRPC_OK)
-        return commit_answer(call, message_length);
-    /* SRPC-ENV-019 */
-    call->dropped = true;
-    shmrpc_watch_log(&call->server->keeper, "%s: dropped a request whose id leaves no room to answer",
-                     call->server->channel->name);
-    (void)shmrpc_channel_abandon(call->server->channel);
-    return status;
-}
-
-/* Append text with each invalid byte replaced by U+FFFD. Returns the new end. */
-static char *append_valid(char *to, const char *text)
-{
-    size_t length = strlen(text);
-    while (length > 0) {
-        size_t valid = shmrpc_json_utf8_prefix(text, length);
-        memcpy(to, text, valid);
-        to += valid;
-        if (valid == length)
-            break;
-        memcpy(to, "\xEF\xBF\xBD", 3);
-        to += 3;
-        text += valid + 1;
-        length -= valid + 1;
-    }
-    return to;
-}
-
-enum shmrpc_status shmrpc_call_fail(struct shmrpc_call *call, const char *type, const char *message)
-{
-    require_call(call);
-    REQUIRE(type != NULL && message != NULL);
-    /* SRPC-ENV-009. A byte can become three. */
-    char *text = malloc(3 * (strlen(type) + strlen(message)) + sizeof ": ");
-    if (text == NULL)
-        return SHMRPC_SYSTEM;
-    char *end = append_valid(text, type);
-    end = append_valid(end, ": ");
-    end = append_valid(end, message);
-    enum shmrpc_status status = answer_error(call, text, (size_t)(end - text));
-    free(text);
-    return status;
-}
-
-size_t shmrpc_call_capacity(const struct shmrpc_call *call)
-{
-    require_call(call);
-    return call->server->channel->response.capacity;
-}
-
-/* ---- Parameters ----------------------------------------------------------------------------- */
-
-const char *shmrpc_call_method(const struct shmrpc_call *call)
-{
-    require_call(call);
-    ENSURE(call->method != NULL);
-    return call->method->name;
-}
-
-void shmrpc_call_params(const struct shmrpc_call *call, struct shmrpc_value *params)
-{
-    require_call(call);
-    REQUIRE(params != NULL);
-    *params = call->request.params.object;
-}
-
-enum shmrpc_status shmrpc_call_param(struct shmrpc_call *call, const char *name,
-                                     struct shmrpc_value *value)
-{
-    require_call(call);
-    REQUIRE(name != NULL && value != NULL);
-    enum shmrpc_status status =
-        shmrpc_members_find(&call->request.params, name, strlen(name), value);
-    if (status == SHMRPC_NOT_FOUND)
-        set_failure(call, "TypeError: missing a required argument: '%s'", name);
-    return status;
-}
-
-static enum shmrpc_status wrong_type(struct shmrpc_call *call, const char *name,
-                                     const struct shmrpc_value *value, const char *wanted)
-{
-    bool range = value->type == SHMRPC_NUMBER && shmrpc_value_is_integer(value);
-    set_failure(call, range ? "OverflowError: argument '%s' is out of the range of %s"
-                            : "TypeError: argument '%s' is not %s",
-                name, wanted);
-    return SHMRPC_SERIALIZATION;
-}
-
-enum shmrpc_status shmrpc_call_bool(struct shmrpc_call *call, const char *name, bool *out)
-{
-    struct shmrpc_value value;
-    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
-    if (status == SHMRPC_OK && shmrpc_value_bool(&value, out) != SHMRPC_OK) {
-        set_failure(call, "TypeError: argument '%s' is not a boolean", name);
-        status = SHMRPC_SERIALIZATION;
-    }
-    return status;
-}
-
-enum shmrpc_status shmrpc_call_int64(struct shmrpc_call *call, const char *name, int64_t *out)
-{
-    struct shmrpc_value value;
-    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
-    if (status == SHMRPC_OK && shmrpc_value_int64(&value, out) != SHMRPC_OK)
-        status = wrong_type(call, name, &value, "a signed 64-bit integer");
-    return status;
-}
-
-enum shmrpc_status shmrpc_call_uint64(struct shmrpc_call *call, const char *name, uint64_t *out)
-{
-    struct shmrpc_value value;
-    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
-    if (status == SHMRPC_OK && shmrpc_value_uint64(&value, out) != SHMRPC_OK)
-        status = wrong_type(call, name, &value, "an unsigned 64-bit integer");
-    return status;
-}
-
-enum shmrpc_status shmrpc_call_double(struct shmrpc_call *call, const char *name, double *out)
-{
-    struct shmrpc_value value;
-    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
-    if (status == SHMRPC_OK && shmrpc_value_double(&value, out) != SHMRPC_OK) {
-        set_failure(call, "TypeError: argument '%s' is not a number", name);
-        status = SHMRPC_SERIALIZATION;
-    }
-    return status;
-}
-
-enum shmrpc_status shmrpc_call_string(struct shmrpc_call *call, const char *name, const char **data,
-                                      size_t *length)
-{
-    REQUIRE(data != NULL && length != NULL);
-    struct shmrpc_value value;
-    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
-    if (status != SHMRPC_OK || shmrpc_value_string_view(&value, data, length) == SHMRPC_OK)
-        return status;
-    /* A decoded string is shorter than its text, so the text's own offset is room enough, and the
-     * same string always lands in the same place. */
-    const struct shmrpc_server *server = call->server;
-    char *room = server->scratch + (value.text - server->buffer);
-    size_t decoded;
-    if (shmrpc_value_string(&value, room, value.length, &decoded) != SHMRPC_OK) {
-        set_failure(call, "TypeError: argument '%s' is not a string", name);
-        return SHMRPC_SERIALIZATION;
-    }
-    ENSURE(decoded < value.length);
-    *data = room;
-    *length = decoded;
-    return SHMRPC_OK;
-}
-
-static bool is_expected(const struct shmrpc_value *key, const char *const names[], size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (shmrpc_json_string_equals(key, names[i], strlen(names[i])))
-            return true;
-    return false;
-}
-
-enum shmrpc_status shmrpc_call_expect(struct shmrpc_call *call, const char *const names[],
-                                      size_t count)
-{
-    require_call(call);
-    REQUIRE(names != NULL || count == 0);
-    struct shmrpc_value value;
-    for (size_t i = 0; i < count; i++)
-        if (shmrpc_call_param(call, names[i], &value) != SHMRPC_OK)
-            return SHMRPC_INVALID;
-    /* As many as expected, and all of these are there: no other one is. */
-    if (call->request.params.count == count)
-        return SHMRPC_OK;
-    struct shmrpc_iterator iterator;
-    struct shmrpc_value key;
-    enum shmrpc_status status = shmrpc_value_iterate(&call->request.params.object, &iterator);
-    ENSURE(status == SHMRPC_OK);
-    while (shmrpc_iterator_next(&iterator, &key, &value)) {
-        if (is_expected(&key, names, count))
-            continue;
-        int shown = key.length < 102 ? (int)key.length - 2 : 100;
-        set_failure(call, "TypeError: got an unexpected argument '%.*s'", shown, key.text + 1);
-        return SHMRPC_INVALID;
-    }
     return SHMRPC_OK;
 }
 
 /* ---- Serving -------------------------------------------------------------------------------- */
 
-static const struct method *look_up(struct shmrpc_server *server, const struct shmrpc_value *name,
-                                    const char **data, size_t *length)
+static const struct shmrpc_method *look_up(const struct shmrpc_server *server, const char *name,
+                                           size_t length)
 {
-    if (shmrpc_value_string_view(name, data, length) != SHMRPC_OK) {
-        char *room = server->scratch + (name->text - server->buffer);
-        enum shmrpc_status status = shmrpc_value_string(name, room, name->length, length);
-        ENSURE(status == SHMRPC_OK);
-        *data = room;
-    }
-    if (compare_names(*data, *length, running.name, running.length) == 0)
+    if (compare_names(name, length, running.name, running.length) == 0)
         return &running;
     bool found;
-    size_t at = find_method(server, *data, *length, &found);
+    size_t at = find_method(server, name, length, &found);
     return found ? &server->methods[at] : NULL;
 }
 
@@ -620,60 +215,46 @@ static void answer_unknown(struct shmrpc_call *call, const char *name, size_t le
 {
     static const char head[] = "RPCError: Unknown method: ";
     char *text = malloc(sizeof head + length);
-    if (text == NULL) {
-        set_failure(call, "RPCError: Unknown method");
+    if (text == NULL)
         return;
-    }
     memcpy(text, head, sizeof head - 1);
     memcpy(text + sizeof head - 1, name, length);
-    (void)answer_error(call, text, sizeof head - 1 + length);
+    (void)shmrpc_call_answer_error(call, text, sizeof head - 1 + length);
     free(text);
 }
 
-static void execute(struct shmrpc_call *call)
+static void execute(struct shmrpc_server *server, struct shmrpc_call *call)
 {
-    const char *name;
-    size_t length;
-    call->method = look_up(call->server, &call->request.method, &name, &length);
+    const char *name = NULL;
+    size_t length = 0;
+    bool string = shmrpc_call_decode(call, &call->request.method, &name, &length);
+    ENSURE(string);
+    call->method = look_up(server, name, length);
     if (call->method == NULL) {
         answer_unknown(call, name, length);
         return;
     }
     enum shmrpc_status status = call->method->handler(call, call->method->user);
-    if (call->answered || call->dropped || call->failure[0] != '\0')
-        return;
-    set_failure(call, "RPCError: %s",
-                status == SHMRPC_OK ? "the method gave no answer" : shmrpc_status_text(status));
+    if (status != SHMRPC_OK && call->failure[0] == '\0')
+        shmrpc_call_set_failure(call, "RPCError: %s", shmrpc_status_text(status));
 }
 
 /* SRPC-ENV-012, SRPC-ERR-003: whatever the message and the handler do, the loop goes on. */
 static void handle(struct shmrpc_server *server, size_t length)
 {
     struct shmrpc_call *call = &server->call;
-    call->magic = CALL_MAGIC;
-    call->server = server;
-    call->answered = false;
-    call->dropped = false;
-    call->failure[0] = '\0';
-    enum shmrpc_status status =
-        shmrpc_envelope_read_request(server->buffer, length, &call->request);
+    enum shmrpc_status status = shmrpc_call_start(call, &server->place, length);
     if (status == SHMRPC_SERIALIZATION) {
-        shmrpc_watch_log(&server->keeper, "%s: dropped a message: %s", server->channel->name,
+        call->running = false;
+        shmrpc_watch_log(&server->place.keeper, "%s: dropped a message: %s", server->channel->name,
                          call->request.problem);
         return;
     }
-    server->in_call = true;
     if (status == SHMRPC_OK)
-        execute(call);
+        execute(server, call);
     else /* SRPC-ENV-015 */
-        set_failure(call, "RPCError: Invalid request: %s", call->request.problem);
-    if (!call->answered && !call->dropped && !atomic_load(&server->channel->orphaned)) {
-        if (call->failure[0] == '\0')
-            set_failure(call, "RPCError: the method gave no answer");
-        (void)answer_error(call, call->failure, strlen(call->failure));
-    }
-    server->in_call = false;
-    ENSURE(!server->channel->inside || atomic_load(&server->channel->orphaned));
+        shmrpc_call_set_failure(call, "RPCError: Invalid request: %s", call->request.problem);
+    shmrpc_call_finish(call);
 }
 
 static enum shmrpc_status watch_idle(void *context)
@@ -682,13 +263,13 @@ static enum shmrpc_status watch_idle(void *context)
     /* Ends the wait; step tells it from a time-out by the flag. */
     if (atomic_load(&server->stop))
         return SHMRPC_TIMEOUT;
-    return shmrpc_watch_channel(&server->keeper);
+    return shmrpc_watch_channel(&server->place.keeper);
 }
 
 /* SRPC-SEM-007: what a peer broke beyond repair is cured by a new channel under the same name. */
 static enum shmrpc_status make_anew(struct shmrpc_server *server)
 {
-    shmrpc_watch_log(&server->keeper, "%s: a peer broke the channel; making it anew",
+    shmrpc_watch_log(&server->place.keeper, "%s: a peer broke the channel; making it anew",
                      server->channel->name);
     shmrpc_channel_retire(server->channel);
     struct shmrpc_channel *fresh;
@@ -698,8 +279,8 @@ static enum shmrpc_status make_anew(struct shmrpc_server *server)
         return status;
     shmrpc_channel_close(&server->channel);
     server->channel = fresh;
-    server->keeper.channel = fresh;
-    server->keeper.since_ns = 0;
+    server->place.keeper.channel = fresh;
+    server->place.keeper.since_ns = 0;
     return SHMRPC_OK;
 }
 
@@ -712,7 +293,7 @@ static enum shmrpc_status after_receive(struct shmrpc_server *server, enum shmrp
         break;
     case SHMRPC_PROTOCOL:
         if (!server->channel->broken)
-            shmrpc_watch_log(&server->keeper, "%s: dropped a frame of impossible length",
+            shmrpc_watch_log(&server->place.keeper, "%s: dropped a frame of impossible length",
                              server->channel->name);
         break;
     default:
@@ -726,7 +307,7 @@ enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_
     require_server(server);
     if (timeout_ms < 0 && timeout_ms != SHMRPC_FOREVER)
         return shmrpc_error_set(&server->error, SHMRPC_INVALID, "timeout_ms is negative");
-    if (server->in_call)
+    if (server->call.running)
         return shmrpc_error_set(&server->error, SHMRPC_INVALID, "a handler cannot serve");
     if (atomic_load(&server->channel->orphaned))
         return shmrpc_error_set(&server->error, SHMRPC_INVALID,
@@ -737,12 +318,12 @@ enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_
     size_t length;
     shmrpc_deadline_start(&deadline, timeout_ms, watch_idle, server);
     enum shmrpc_status status =
-        shmrpc_channel_receive(server->channel, &deadline, server->buffer, &length);
+        shmrpc_channel_receive(server->channel, &deadline, server->place.buffer, &length);
     if (status == SHMRPC_TIMEOUT) {
         if (atomic_load(&server->stop))
             return SHMRPC_OK;
         /* Who polls never waits for a slice, and has to look after the channel all the same. */
-        enum shmrpc_status look = shmrpc_watch_channel(&server->keeper);
+        enum shmrpc_status look = shmrpc_watch_channel(&server->place.keeper);
         if (look != SHMRPC_OK)
             status = look;
     }

@@ -19,7 +19,7 @@ enum {
     SPINS_BETWEEN_LOOKS = 32,
     LEAST_SPIN_NS = 1000,
     FIRST_SLICE_MS = 10,
-    GLIBC_SHARED = 128 /* SRPC-SEM-002: the word at offset 8 of a process-shared semaphore */
+    GLIBC_SHARED = 128 /* SRPC-SEM-004: the word at offset 8 of a process-shared semaphore */
 };
 
 #define NS_PER_MS INT64_C(1000000)
@@ -115,7 +115,7 @@ bool shmrpc_wait_try(sem_t *semaphore)
 
 enum shmrpc_status shmrpc_wait_post(sem_t *semaphore)
 {
-    /* SRPC-SEM-005: one token a pair. A second one would let a peer in while we are inside. */
+    /* SRPC-SEM-007: one token a pair. A second one would let a peer in while we are inside. */
     if (shmrpc_wait_value(semaphore) != 0)
         return SHMRPC_PROTOCOL;
     return shmrpc_wait_calls.post(semaphore) == 0 ? SHMRPC_OK : SHMRPC_PROTOCOL;
@@ -158,7 +158,8 @@ static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
         return SHMRPC_PROTOCOL;
     int64_t until = now + slice_ns;
     struct timespec at = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
-    /* SRPC-TIME-004: the wall clock plays no part. */
+    /* SRPC-TIME-003: the wall clock plays no part. SRPC-TIME-004: after a signal the caller waits
+     * on. */
     if (shmrpc_wait_calls.clockwait(semaphore, CLOCK_MONOTONIC, &at) == 0)
         return SHMRPC_OK;
     if (errno == EINTR)

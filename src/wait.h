@@ -59,7 +59,7 @@ void shmrpc_spin_init(struct shmrpc_spin *spin, enum shmrpc_wait mode);
 
 /** Take the semaphore.
  *  @return OK; TIMEOUT; PROTOCOL (no semaphore of this C library, or its value is above what one
- *  token allows: SRPC-SEM-005); or what the watch returned. */
+ *  token allows: SRPC-SEM-007); or what the watch returned. */
 enum shmrpc_status shmrpc_wait_take(sem_t *semaphore, struct shmrpc_spin *spin,
                                     struct shmrpc_deadline *deadline);
 /** Take it if that needs no waiting. */

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+#include "call.h"
+#include "check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAGIC = 0x53524341 /* "SRCA" */ };
+
+static struct shmrpc_channel *channel_of(const struct shmrpc_call *call)
+{
+    return call->place->keeper.channel;
+}
+
+static void require_call(const struct shmrpc_call *call)
+{
+    REQUIRE(call != NULL);
+    REQUIRE(call->magic == MAGIC && call->running);
+}
+
+enum shmrpc_status shmrpc_call_start(struct shmrpc_call *call, struct shmrpc_call_place *place,
+                                     size_t length)
+{
+    REQUIRE(call != NULL && place != NULL);
+    REQUIRE(place->keeper.channel != NULL && !place->keeper.channel->inside);
+    call->magic = MAGIC;
+    call->place = place;
+    call->method = NULL;
+    call->running = true;
+    call->answered = false;
+    call->dropped = false;
+    call->failure[0] = '\0';
+    return shmrpc_envelope_read_request(place->buffer, length, &call->request);
+}
+
+/* ---- Answers -------------------------------------------------------------------------------- */
+
+/* While a response waits for its slot: repair it if its client is dead; a stop has to wait. */
+static enum shmrpc_status watch_response(void *context)
+{
+    enum shmrpc_status status = shmrpc_watch_channel(context);
+    /* A lost name is told once the call is answered (SRPC-SIGNAL-002). */
+    return status == SHMRPC_NOT_FOUND ? SHMRPC_OK : status;
+}
+
+/* Have the response slot, now or after some waiting. */
+static enum shmrpc_status enter_slot(struct shmrpc_call *call, char **body, size_t *capacity)
+{
+    struct shmrpc_channel *channel = channel_of(call);
+    struct shmrpc_keeper *keeper = &call->place->keeper;
+    if (channel->inside) {
+        /* An earlier answer failed half-way; the slot is still ours. */
+        *body = shmrpc_channel_body(channel, capacity);
+        return SHMRPC_OK;
+    }
+    struct shmrpc_deadline deadline;
+    shmrpc_deadline_start(&deadline, call->place->timeout_ms, watch_response, keeper);
+    enum shmrpc_status status = shmrpc_channel_begin(channel, &deadline, body, capacity);
+    if (status == SHMRPC_OK)
+        return SHMRPC_OK;
+    /* SRPC-RECOVER-009 */
+    call->dropped = true;
+    shmrpc_watch_log(keeper, "%s: dropped a response: its slot stayed occupied",
+                     channel->name);
+    return status;
+}
+
+static enum shmrpc_status begin_answer(struct shmrpc_call *call)
+{
+    require_call(call);
+    if (call->answered || atomic_load(&channel_of(call)->orphaned))
+        return SHMRPC_INVALID;
+    if (call->dropped)
+        return SHMRPC_TIMEOUT;
+    char *body;
+    size_t capacity;
+    enum shmrpc_status status = enter_slot(call, &body, &capacity);
+    if (status == SHMRPC_OK)
+        shmrpc_envelope_begin_response(&call->envelope, body, capacity, &call->request.id);
+    return status;
+}
+
+void shmrpc_call_set_failure(struct shmrpc_call *call, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(call->failure, sizeof call->failure, format, arguments);
+    va_end(arguments);
+    /* The text may quote a name that was cut in the middle of a character. */
+    call->failure[shmrpc_json_utf8_prefix(call->failure, strlen(call->failure))] = '\0';
+    ENSURE(call->failure[0] != '\0');
+}
+
+static enum shmrpc_status commit_answer(struct shmrpc_call *call, size_t length)
+{
+    enum shmrpc_status status = shmrpc_channel_commit(channel_of(call), length);
+    call->answered = true;
+    return status;
+}
+
+static enum shmrpc_status end_answer(struct shmrpc_call *call)
+{
+    size_t length;
+    enum shmrpc_status status = shmrpc_envelope_end_response(&call->envelope, &length);
+    if (status == SHMRPC_OK)
+        return commit_answer(call, length);
+    /* SRPC-ENV-016, SRPC-ENV-017: told by the error reply, unless the handler answers otherwise. */
+    if (status == SHMRPC_TOO_LARGE)
+        shmrpc_call_set_failure(call, "RPCError: Response too large: it exceeds the buffer's %zu bytes",
+                    channel_of(call)->response.capacity);
+    else if (status == SHMRPC_SERIALIZATION)
+        shmrpc_call_set_failure(call, "RPCSerializationError: the result cannot be serialised");
+    else
+        shmrpc_call_set_failure(call, "RPCSerializationError: the result is not one JSON value");
+    return status;
+}
+
+enum shmrpc_status shmrpc_call_answer_begin(struct shmrpc_call *call, struct shmrpc_writer **writer)
+{
+    REQUIRE(writer != NULL);
+    enum shmrpc_status status = begin_answer(call);
+    if (status == SHMRPC_OK)
+        *writer = &call->envelope.writer;
+    return status;
+}
+
+enum shmrpc_status shmrpc_call_answer_end(struct shmrpc_call *call)
+{
+    require_call(call);
+    if (!channel_of(call)->inside)
+        return SHMRPC_INVALID;
+    return end_answer(call);
+}
+
+enum shmrpc_status shmrpc_call_answer_null(struct shmrpc_call *call)
+{
+    enum shmrpc_status status = begin_answer(call);
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_write_null(&call->envelope.writer);
+    return end_answer(call);
+}
+
+enum shmrpc_status shmrpc_call_answer_bool(struct shmrpc_call *call, bool value)
+{
+    enum shmrpc_status status = begin_answer(call);
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_write_bool(&call->envelope.writer, value);
+    return end_answer(call);
+}
+
+enum shmrpc_status shmrpc_call_answer_int64(struct shmrpc_call *call, int64_t value)
+{
+    enum shmrpc_status status = begin_answer(call);
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_write_int64(&call->envelope.writer, value);
+    return end_answer(call);
+}
+
+enum shmrpc_status shmrpc_call_answer_uint64(struct shmrpc_call *call, uint64_t value)
+{
+    enum shmrpc_status status = begin_answer(call);
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_write_uint64(&call->envelope.writer, value);
+    return end_answer(call);
+}
+
+enum shmrpc_status shmrpc_call_answer_double(struct shmrpc_call *call, double value)
+{
+    enum shmrpc_status status = begin_answer(call);
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_write_double(&call->envelope.writer, value);
+    return end_answer(call);
+}
+
+enum shmrpc_status shmrpc_call_answer_string(struct shmrpc_call *call, const char *data,
+                                             size_t length)
+{
+    REQUIRE(data != NULL || length == 0);
+    enum shmrpc_status status = begin_answer(call);
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_write_string(&call->envelope.writer, data, length);
+    return end_answer(call);
+}
+
+enum shmrpc_status shmrpc_call_answer_json(struct shmrpc_call *call, const char *text,
+                                           size_t length)
+{
+    REQUIRE(text != NULL);
+    enum shmrpc_status status = begin_answer(call);
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_write_json(&call->envelope.writer, text, length);
+    return end_answer(call);
+}
+
+/* Send an error reply with a text of valid UTF-8. */
+enum shmrpc_status shmrpc_call_answer_error(struct shmrpc_call *call, const char *text, size_t length)
+{
+    if (call->answered || call->dropped || atomic_load(&channel_of(call)->orphaned))
+        return call->dropped ? SHMRPC_TIMEOUT : SHMRPC_INVALID;
+    char *body;
+    size_t capacity;
+    enum shmrpc_status status = enter_slot(call, &body, &capacity);
+    if (status != SHMRPC_OK)
+        return status;
+    size_t message_length;
+    status = shmrpc_envelope_write_error(body, capacity, &call->request.id, text, length,
+                                         &message_length);
+    if (status == SHMRPC_OK)
+        return commit_answer(call, message_length);
+    /* SRPC-ENV-019 */
+    call->dropped = true;
+    shmrpc_watch_log(&call->place->keeper, "%s: dropped a request whose id leaves no room to answer",
+                     channel_of(call)->name);
+    (void)shmrpc_channel_abandon(channel_of(call));
+    return status;
+}
+
+void shmrpc_call_finish(struct shmrpc_call *call)
+{
+    require_call(call);
+    bool orphaned = atomic_load(&channel_of(call)->orphaned);
+    if (!call->answered && !call->dropped && !orphaned) {
+        if (call->failure[0] == '\0')
+            shmrpc_call_set_failure(call, "RPCError: the method gave no answer");
+        (void)shmrpc_call_answer_error(call, call->failure, strlen(call->failure));
+    }
+    call->running = false;
+    ENSURE(!channel_of(call)->inside || orphaned);
+}
+
+/* Append text with each invalid byte replaced by U+FFFD. Returns the new end. */
+static char *append_valid(char *to, const char *text)
+{
+    size_t length = strlen(text);
+    while (length > 0) {
+        size_t valid = shmrpc_json_utf8_prefix(text, length);
+        memcpy(to, text, valid);
+        to += valid;
+        if (valid == length)
+            break;
+        memcpy(to, "\xEF\xBF\xBD", 3);
+        to += 3;
+        text += valid + 1;
+        length -= valid + 1;
+    }
+    return to;
+}
+
+enum shmrpc_status shmrpc_call_fail(struct shmrpc_call *call, const char *type, const char *message)
+{
+    require_call(call);
+    REQUIRE(type != NULL && message != NULL);
+    /* SRPC-ENV-009. A byte can become three. */
+    char *text = malloc(3 * (strlen(type) + strlen(message)) + sizeof ": ");
+    if (text == NULL)
+        return SHMRPC_SYSTEM;
+    char *end = append_valid(text, type);
+    end = append_valid(end, ": ");
+    end = append_valid(end, message);
+    enum shmrpc_status status = shmrpc_call_answer_error(call, text, (size_t)(end - text));
+    free(text);
+    return status;
+}
+
+size_t shmrpc_call_capacity(const struct shmrpc_call *call)
+{
+    require_call(call);
+    return channel_of(call)->response.capacity;
+}
+
+/* ---- Parameters ----------------------------------------------------------------------------- */
+
+const char *shmrpc_call_method(const struct shmrpc_call *call)
+{
+    require_call(call);
+    ENSURE(call->method != NULL);
+    return call->method->name;
+}
+
+void shmrpc_call_params(const struct shmrpc_call *call, struct shmrpc_value *params)
+{
+    require_call(call);
+    REQUIRE(params != NULL);
+    *params = call->request.params.object;
+}
+
+enum shmrpc_status shmrpc_call_param(struct shmrpc_call *call, const char *name,
+                                     struct shmrpc_value *value)
+{
+    require_call(call);
+    REQUIRE(name != NULL && value != NULL);
+    enum shmrpc_status status =
+        shmrpc_members_find(&call->request.params, name, strlen(name), value);
+    if (status == SHMRPC_NOT_FOUND)
+        shmrpc_call_set_failure(call, "TypeError: missing a required argument: '%s'", name);
+    return status;
+}
+
+static enum shmrpc_status wrong_type(struct shmrpc_call *call, const char *name,
+                                     const struct shmrpc_value *value, const char *wanted)
+{
+    bool range = value->type == SHMRPC_NUMBER && shmrpc_value_is_integer(value);
+    shmrpc_call_set_failure(call, range ? "OverflowError: argument '%s' is out of the range of %s"
+                            : "TypeError: argument '%s' is not %s",
+                name, wanted);
+    return SHMRPC_SERIALIZATION;
+}
+
+enum shmrpc_status shmrpc_call_bool(struct shmrpc_call *call, const char *name, bool *out)
+{
+    struct shmrpc_value value;
+    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
+    if (status == SHMRPC_OK && shmrpc_value_bool(&value, out) != SHMRPC_OK) {
+        shmrpc_call_set_failure(call, "TypeError: argument '%s' is not a boolean", name);
+        status = SHMRPC_SERIALIZATION;
+    }
+    return status;
+}
+
+enum shmrpc_status shmrpc_call_int64(struct shmrpc_call *call, const char *name, int64_t *out)
+{
+    struct shmrpc_value value;
+    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
+    if (status == SHMRPC_OK && shmrpc_value_int64(&value, out) != SHMRPC_OK)
+        status = wrong_type(call, name, &value, "a signed 64-bit integer");
+    return status;
+}
+
+enum shmrpc_status shmrpc_call_uint64(struct shmrpc_call *call, const char *name, uint64_t *out)
+{
+    struct shmrpc_value value;
+    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
+    if (status == SHMRPC_OK && shmrpc_value_uint64(&value, out) != SHMRPC_OK)
+        status = wrong_type(call, name, &value, "an unsigned 64-bit integer");
+    return status;
+}
+
+enum shmrpc_status shmrpc_call_double(struct shmrpc_call *call, const char *name, double *out)
+{
+    struct shmrpc_value value;
+    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
+    if (status == SHMRPC_OK && shmrpc_value_double(&value, out) != SHMRPC_OK) {
+        shmrpc_call_set_failure(call, "TypeError: argument '%s' is not a number", name);
+        status = SHMRPC_SERIALIZATION;
+    }
+    return status;
+}
+
+bool shmrpc_call_decode(struct shmrpc_call *call, const struct shmrpc_value *value,
+                        const char **data, size_t *length)
+{
+    REQUIRE(data != NULL && length != NULL);
+    if (shmrpc_value_string_view(value, data, length) == SHMRPC_OK)
+        return true;
+    /* A decoded string is shorter than its text, so the text's own offset is room enough, and the
+     * same string always lands in the same place. */
+    char *room = call->place->scratch + (value->text - call->place->buffer);
+    size_t decoded;
+    if (shmrpc_value_string(value, room, value->length, &decoded) != SHMRPC_OK)
+        return false;
+    ENSURE(decoded < value->length);
+    *data = room;
+    *length = decoded;
+    return true;
+}
+
+enum shmrpc_status shmrpc_call_string(struct shmrpc_call *call, const char *name, const char **data,
+                                      size_t *length)
+{
+    REQUIRE(data != NULL && length != NULL);
+    struct shmrpc_value value;
+    enum shmrpc_status status = shmrpc_call_param(call, name, &value);
+    if (status == SHMRPC_OK && !shmrpc_call_decode(call, &value, data, length)) {
+        shmrpc_call_set_failure(call, "TypeError: argument '%s' is not a string", name);
+        status = SHMRPC_SERIALIZATION;
+    }
+    return status;
+}
+
+static bool is_expected(const struct shmrpc_value *key, const char *const names[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (shmrpc_json_string_equals(key, names[i], strlen(names[i])))
+            return true;
+    return false;
+}
+
+enum shmrpc_status shmrpc_call_expect(struct shmrpc_call *call, const char *const names[],
+                                      size_t count)
+{
+    require_call(call);
+    REQUIRE(names != NULL || count == 0);
+    struct shmrpc_value value;
+    for (size_t i = 0; i < count; i++)
+        if (shmrpc_call_param(call, names[i], &value) != SHMRPC_OK)
+            return SHMRPC_INVALID;
+    /* As many as expected, and all of these are there: no other one is. */
+    if (call->request.params.count == count)
+        return SHMRPC_OK;
+    struct shmrpc_iterator iterator;
+    struct shmrpc_value key;
+    enum shmrpc_status status = shmrpc_value_iterate(&call->request.params.object, &iterator);
+    ENSURE(status == SHMRPC_OK);
+    while (shmrpc_iterator_next(&iterator, &key, &value)) {
+        if (is_expected(&key, names, count))
+            continue;
+        int shown = key.length < 102 ? (int)key.length - 2 : 100;
+        shmrpc_call_set_failure(call, "TypeError: got an unexpected argument '%.*s'", shown, key.text + 1);
+        return SHMRPC_INVALID;
+    }
+    return SHMRPC_OK;
+}
+
