@@ -632,7 +632,7 @@ static void test_SRPC_JSON_011_every_surrogate_pair(void **state)
     (void)state;
     unsigned step = support_under_valgrind() ? 97 : 1;
     for (unsigned code = 0x10000; code <= 0x10FFFF; code += step) {
-        char text[16];
+        char text[20];
         unsigned high = 0xD800 + ((code - 0x10000) >> 10);
         unsigned low = 0xDC00 + (code & 0x3FF);
         snprintf(text, sizeof text, "\"\\u%04X\\u%04x\"", high, low);
