@@ -152,9 +152,10 @@ static enum look look_at_process(const char *pid, const struct shmrpc_inode *ino
     return result;
 }
 
-static void describe(const char *pid, struct shmrpc_holder *holder)
+void shmrpc_scan_describe(const char *pid, struct shmrpc_holder *holder)
 {
     char path[PATH_BYTES];
+    REQUIRE(pid != NULL && holder != NULL);
     holder->pid = (pid_t)atol(pid);
     snprintf(path, sizeof path, "/proc/%s/exe", pid);
     ssize_t length = readlink(path, holder->program, sizeof holder->program - 1);
@@ -190,7 +191,7 @@ enum shmrpc_status shmrpc_scan_holder(const struct shmrpc_inode *inodes, size_t 
         enum look look = look_at_process(entry->d_name, inodes, count);
         if (look != LOOK_HOLDS && look != LOOK_UNREADABLE)
             continue;
-        describe(entry->d_name, holder);
+        shmrpc_scan_describe(entry->d_name, holder);
         holder->unreadable = look == LOOK_UNREADABLE;
         status = shmrpc_error_set(error, SHMRPC_BUSY, "%s by process %d (%s)",
                                   holder->unreadable ? "possibly held" : "held", (int)holder->pid,
@@ -198,60 +199,6 @@ enum shmrpc_status shmrpc_scan_holder(const struct shmrpc_inode *inodes, size_t 
     }
     closedir(list);
     return status;
-}
-
-/* A line such as "lock:  1: OFDLCK  ADVISORY  WRITE -1 00:19:32 0 EOF". */
-static bool is_lock_on(const char *line, const struct shmrpc_inode *inode)
-{
-    char kind[16];
-    char access[16];
-    unsigned major_number;
-    unsigned minor_number;
-    unsigned long number;
-    return sscanf(line, "lock: %*d: %15s %*15s %15s %*d %x:%x:%lu", kind, access, &major_number,
-                  &minor_number, &number) == 5 &&
-           strcmp(kind, "OFDLCK") == 0 && strcmp(access, "WRITE") == 0 && number == inode->inode &&
-           makedev(major_number, minor_number) == inode->device;
-}
-
-static bool locks(const char *pid, const struct shmrpc_inode *inode)
-{
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "/proc/%s/fdinfo", pid);
-    DIR *list = opendir(path);
-    if (list == NULL)
-        return false;
-    bool found = false;
-    struct dirent *entry;
-    while (!found && (entry = readdir(list)) != NULL) {
-        if (!is_number(entry->d_name))
-            continue;
-        snprintf(path, sizeof path, "/proc/%.20s/fdinfo/%.20s", pid, entry->d_name);
-        FILE *file = fopen(path, "re");
-        if (file == NULL)
-            continue;
-        char line[256];
-        while (!found && fgets(line, sizeof line, file) != NULL)
-            found = is_lock_on(line, inode);
-        fclose(file);
-    }
-    closedir(list);
-    return found;
-}
-
-void shmrpc_scan_lock_owner(const struct shmrpc_inode *inode, struct shmrpc_holder *holder)
-{
-    REQUIRE(inode != NULL);
-    REQUIRE(holder != NULL);
-    *holder = (struct shmrpc_holder){.pid = 0};
-    DIR *list = opendir("/proc");
-    if (list == NULL)
-        return;
-    struct dirent *entry;
-    while (holder->pid == 0 && (entry = readdir(list)) != NULL)
-        if (is_number(entry->d_name) && locks(entry->d_name, inode))
-            describe(entry->d_name, holder);
-    closedir(list);
 }
 
 static bool namespace_is(const char *name, ino_t initial)

@@ -28,9 +28,8 @@ struct shmrpc_holder {
  *  SYSTEM (/proc cannot be read). */
 enum shmrpc_status shmrpc_scan_holder(const struct shmrpc_inode *inodes, size_t count,
                                       struct shmrpc_holder *holder, struct shmrpc_error *error);
-/** Which process has the OFD write lock on the inode, this one included. Best effort: for people,
- *  never for decisions. *holder has pid 0 if it could not be found. */
-void shmrpc_scan_lock_owner(const struct shmrpc_inode *inode, struct shmrpc_holder *holder);
+/** Fill in a holder for a process that is known by its number, as it stands in /proc. */
+void shmrpc_scan_describe(const char *pid, struct shmrpc_holder *holder);
 /** Whether the scan can see every process that shares our /dev/shm (SRPC-RECLAIM-012). */
 bool shmrpc_scan_sees_all(void);
 

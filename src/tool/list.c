@@ -58,9 +58,10 @@ static void print_line(const char *name, int width, const struct shmrpc_owner_re
     pid_text(report->client_pid, client);
     printf("%-*s  ", width, printable);
     tool_print_coloured(tool_state_colour(report->state), state);
-    printf("  %7s  %-16s  %-8s  %10zu  %-16s  %s\n", pid, program,
+    printf("  %7s  %7s  %-8s  %10zu  %-16s  %s\n", pid,
+           report->client && report->client_pid <= 0 ? "yes" : client,
            report->marked ? "marked" : "original", report->buffer_bytes, tool_slots_name(report),
-           report->client && report->client_pid <= 0 ? "yes" : client);
+           program);
     free(program);
     free(printable);
 }
@@ -75,8 +76,8 @@ static void print_table(const struct tool_channels *channels)
         free(printable);
     }
     if (channels->count > 0)
-        printf("%-*s  %-9s  %7s  %-16s  %-8s  %10s  %-16s  %s\n", width, "NAME", "STATE", "SERVER",
-               "PROGRAM", "MADE", "BYTES", "SLOTS", "CLIENT");
+        printf("%-*s  %-9s  %7s  %7s  %-8s  %10s  %-16s  %s\n", width, "NAME", "STATE", "SERVER",
+               "CLIENT", "MADE", "BYTES", "SLOTS", "PROGRAM");
     for (size_t i = 0; i < channels->count; i++) {
         struct shmrpc_owner_report report;
         shmrpc_owner_inspect(channels->names[i], &report);

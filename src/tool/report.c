@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-#include "inspect.h"
+#include "report.h"
 #include "check.h"
 #include "error.h"
 #include "lock.h"
 #include "scan.h"
 #include "segment.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* What stands under the six names, as far as it is ours. */
@@ -59,6 +61,64 @@ static void look_at_object(const char *name, enum shmrpc_object object,
         report->buffer_bytes = (size_t)status.st_size;
 }
 
+static bool is_process(const char *text)
+{
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+/* A line such as "lock:  1: OFDLCK  ADVISORY  WRITE -1 00:19:32 0 EOF". */
+static bool is_lock_on(const char *line, const struct shmrpc_inode *inode)
+{
+    char kind[16];
+    char access[16];
+    unsigned major_number;
+    unsigned minor_number;
+    unsigned long number;
+    return sscanf(line, "lock: %*d: %15s %*15s %15s %*d %x:%x:%lu", kind, access, &major_number,
+                  &minor_number, &number) == 5 &&
+           strcmp(kind, "OFDLCK") == 0 && strcmp(access, "WRITE") == 0 && number == inode->inode &&
+           makedev(major_number, minor_number) == inode->device;
+}
+
+static bool locks(const char *pid, const struct shmrpc_inode *inode)
+{
+    char path[sizeof "/proc/" + 64];
+    snprintf(path, sizeof path, "/proc/%s/fdinfo", pid);
+    DIR *list = opendir(path);
+    if (list == NULL)
+        return false;
+    bool found = false;
+    struct dirent *entry;
+    while (!found && (entry = readdir(list)) != NULL) {
+        if (!is_process(entry->d_name))
+            continue;
+        snprintf(path, sizeof path, "/proc/%.20s/fdinfo/%.20s", pid, entry->d_name);
+        FILE *file = fopen(path, "re");
+        if (file == NULL)
+            continue;
+        char line[256];
+        while (!found && fgets(line, sizeof line, file) != NULL)
+            found = is_lock_on(line, inode);
+        fclose(file);
+    }
+    closedir(list);
+    return found;
+}
+
+/* Which process has the write lock on the inode. Best effort: for people, never for decisions. */
+static void find_lock_owner(const struct shmrpc_inode *inode, struct shmrpc_holder *holder)
+{
+    *holder = (struct shmrpc_holder){.pid = 0};
+    DIR *list = opendir("/proc");
+    if (list == NULL)
+        return;
+    struct dirent *entry;
+    while (holder->pid == 0 && (entry = readdir(list)) != NULL)
+        if (is_process(entry->d_name) && locks(entry->d_name, inode))
+            shmrpc_scan_describe(entry->d_name, holder);
+    closedir(list);
+}
+
 /* Whether the object carries a lock, and whose it is. */
 static bool look_at_lock(const char *name, enum shmrpc_object object, struct shmrpc_holder *holder)
 {
@@ -71,7 +131,7 @@ static bool look_at_lock(const char *name, enum shmrpc_object object, struct shm
     bool held = shmrpc_lock_held(segment.fd);
     if (held) {
         struct shmrpc_inode inode = {segment.device, segment.inode};
-        shmrpc_scan_lock_owner(&inode, holder);
+        find_lock_owner(&inode, holder);
     }
     shmrpc_segment_drop(&segment);
     return held;

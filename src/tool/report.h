@@ -2,8 +2,8 @@
  *
  * What people are told of a channel. Looks only: takes no lock and changes nothing (SRPC-OWN-007).
  */
-#ifndef SHMRPC_INSPECT_H
-#define SHMRPC_INSPECT_H
+#ifndef SHMRPC_TOOL_REPORT_H
+#define SHMRPC_TOOL_REPORT_H
 
 #include "name.h"
 
