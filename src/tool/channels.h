@@ -7,7 +7,7 @@
 
 #include "tool.h"
 
-#include "../inspect.h"
+#include "report.h"
 
 /** Names of channels, sorted, each once. */
 struct tool_channels {
