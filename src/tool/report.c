@@ -83,7 +83,7 @@ static bool is_lock_on(const char *line, const struct shmrpc_inode *inode)
 static bool locks(const char *pid, const struct shmrpc_inode *inode)
 {
     char path[96];
-    snprintf(path, sizeof path, "/proc/%s/fdinfo", pid);
+    snprintf(path, sizeof path, "/proc/%.20s/fdinfo", pid);
     DIR *list = opendir(path);
     if (list == NULL)
         return false;
