@@ -450,7 +450,7 @@ test_not_started() {
     expect "and so it does as JSON" 0 \
         '*"request":{"empty":0,"full":1,*"message":{*"method":*"echo"*"waiting"*},"head_hex":"7b*' '' \
         "$shmrpc" inspect "${prefix}frozen" --json
-    expect "list shows it too" 0 "*${prefix}frozen*alive*request waiting  *[1-9]*" '' \
+    expect "list shows it too" 0 "*${prefix}frozen*alive *[1-9]* *[1-9]* marked *4096*request waiting*" '' \
         bash -c '"$1" list | grep -F "$2"' - "$shmrpc" "${prefix}frozen"
     crash frozen
     await caller
@@ -654,9 +654,21 @@ print(c.call("add", a=5, b=3))
 c.close()' "$1" 2>/dev/null)" = 8 ]
 }
 
+# Whether the scan for holders can look into every process of ours that stays for a moment.
+all_readable() {
+    local directory
+    for directory in /proc/[0-9]*; do
+        [ -O "$directory" ] || continue
+        if ! { cat "$directory/maps" && ls "$directory/fd"; } >/dev/null 2>&1; then
+            sleep 0.1
+            [ ! -e "$directory" ] || return 1
+        fi
+    done
+}
+
 # The existing package's channels carry no lock and no mark.
 test_python() {
-    local reason=
+    local reason='' as=("${as[@]}")
     python=${PYTHON:-$root/build/venv/bin/python}
     if ! "$python" -c 'import shm_rpc_bridge' 2>/dev/null; then
         if [ -n "${PYTHON:-}" ] ||
@@ -666,8 +678,11 @@ test_python() {
         fi
     fi
     if ! "${as[@]}" "$python" -c 'import shm_rpc_bridge' 2>/dev/null; then
-        skip "the original's channels" "an unprivileged user cannot run $python"
-        return
+        if ! all_readable; then
+            skip "the original's channels" "nobody cannot run $python, and root cannot read all processes"
+            return
+        fi
+        as=()
     fi
     lower
     cat >"$scratch/server.py" <<'PYTHON'
@@ -682,7 +697,7 @@ PYTHON
     expect "a call of the original's server" 0 8 '' "$shmrpc" call "${prefix}original" add a:=5 b:=3
     expect "its errors" 1 '' 'TypeError: *' "$shmrpc" call "${prefix}original" add a:=5
     expect "ping" 0 '*alive*' '' "$shmrpc" ping "${prefix}original"
-    expect "list knows whose it is" 0 "*${prefix}original *alive*python*original*4096*" '' "$shmrpc" list
+    expect "list knows whose it is" 0 "*${prefix}original *alive*original*4096*python*" '' "$shmrpc" list
     expect "inspect reads it" 0 '*made by*the original*request slot*' '' \
         "$shmrpc" inspect "${prefix}original"
     expect "clean keeps it" 0 '*kept*' '' "$shmrpc" clean --prefix "${prefix}original"
