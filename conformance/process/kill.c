@@ -2,9 +2,9 @@
  *
  * Kills processes with SIGKILL and looks at the survivors:  kill [KILLS]   (default 500)
  *
- * SEED=N repeats the choices of a run (the moments are the kernel's). PYTHON=PATH is an interpreter
- * with the existing package; without one the mixed rounds are skipped aloud. As root every other
- * round runs as an unprivileged user.
+ * SEED=N repeats the choices of a run (the moments are the kernel's); KIND=N makes only one kind of
+ * round, by its place in the report. PYTHON=PATH is an interpreter with the existing package; without
+ * one the mixed rounds are skipped aloud. As root every other round runs as an unprivileged user.
  *
  * A victim dies either from outside, a random number of microseconds after something began, or from
  * inside, at the Nth of the library's named crash points (this program is linked with the build
@@ -380,7 +380,7 @@ static int visitor_body(void *context)
 /* ---- Python's side: the package's own server and client */
 
 static const char python_peer[] =
-    "import sys, mmap, struct, logging\n"
+    "import os, sys, mmap, struct, logging\n"
     "logging.disable(logging.CRITICAL)\n"
     "from shm_rpc_bridge import RPCServer, RPCClient, RPCError\n"
     "role, name, size, timeout, ledger = sys.argv[1:]\n"
@@ -393,12 +393,12 @@ static const char python_peer[] =
     "        return n * 7919 + 13\n"
     "    server = RPCServer(name, buffer_size=int(size), timeout=float(timeout))\n"
     "    server.register('token', token)\n"
-    "    print('ready', flush=True)\n"
+    "    os.write(1, b'ready')\n"
     "    server.start()\n"
     "else:\n"
     "    client = RPCClient(name, buffer_size=int(size), timeout=float(timeout), "
     "wait_for_server=10)\n"
-    "    print('ready', flush=True)\n"
+    "    os.write(1, b'ready')\n"
     "    n = 200000\n"
     "    try:\n"
     "        while True:\n"
@@ -438,8 +438,8 @@ static pid_t spawn_python(const char *role, const char *timeout, int *ready)
 
 static bool python_ready(int ready)
 {
-    char word[6];
-    ssize_t got = read(ready, word, sizeof(word));
+    char word[8];
+    ssize_t got = read(ready, word, sizeof(word)); /* one write over there, one read here */
 
     close(ready);
     return got > 0 || fail("the Python peer did not start");
@@ -793,7 +793,6 @@ static bool kill_python_server(void)
 
     call_timeout_ms = 400;
     if (early) {
-        close(ready);
         sleep_us(60000 + below(200000));
     } else if ((well = python_ready(ready))) {
         client = start(client_body, &never);
@@ -802,6 +801,8 @@ static bool kill_python_server(void)
         sleep_us(spread(4000));
     }
     kill_now(server);
+    if (early)
+        close(ready);
     /* As long as somebody of our uid maps an unmarked channel, nobody may take it for dead. */
     if (client) {
         world->stop = 1;
@@ -883,6 +884,10 @@ static bool end_children(bool well)
 
 static enum kind choose_kind(void)
 {
+    const char *only = getenv("KIND");
+
+    if (only && *only)
+        return (enum kind)(strtoul(only, NULL, 10) % KINDS);
     if (python && below(25) == 0)
         return (enum kind)(KILL_PYTHON_SERVER + below(3));
     return (enum kind)below(KILL_PYTHON_SERVER);
