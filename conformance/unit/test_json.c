@@ -774,7 +774,8 @@ static void test_time_is_linear_on_hostile_texts(void **state)
         size_t offset = 0;
         enum shmrpc_status status = shmrpc_json_scan(text.data, text.length, "params", &root,
                                                      &outer, &inner, &offset);
-        bool too_large = *hostile[i].head == '1' && *hostile[i].unit == '0';
+        /* A one with so many zeros that e-999999 does not bring it back into range. */
+        bool too_large = *hostile[i].tail == 'e' && text.length > 1001000;
         assert_int_equal(status, too_large ? SHMRPC_SERIALIZATION : SHMRPC_OK);
         if (status == SHMRPC_OK) {
             double number;
@@ -1311,8 +1312,7 @@ static void test_SRPC_JSON_001_random_documents_read_as_written(void **state)
 static void test_contracts_of_the_scanner(void **state)
 {
     (void)state;
-    struct shmrpc_value root;
-    size_t levels;
+    struct shmrpc_value root = value_of("\"s\"");
     expect_check_failure(support_ignore(shmrpc_json_read(NULL, 1, &root, NULL)));
     expect_check_failure(support_ignore(shmrpc_json_read("1", 1, NULL, NULL)));
     expect_check_failure(
@@ -1327,7 +1327,6 @@ static void test_contracts_of_the_scanner(void **state)
     expect_check_failure(support_ignore(shmrpc_json_string_equals(&root, NULL, 1)));
     struct shmrpc_value nowhere = {NULL, 0, SHMRPC_STRING};
     expect_check_failure(support_ignore(shmrpc_json_string_equals(&nowhere, "a", 1)));
-    (void)levels;
 }
 
 static void test_contracts_of_values(void **state)
