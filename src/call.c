@@ -17,14 +17,17 @@ static struct shmrpc_channel *channel_of(const struct shmrpc_call *call)
 static void require_call(const struct shmrpc_call *call)
 {
     REQUIRE(call != NULL);
-    REQUIRE(call->magic == MAGIC && call->running);
+    REQUIRE(call->magic == MAGIC);
+    REQUIRE(call->running);
 }
 
 enum shmrpc_status shmrpc_call_start(struct shmrpc_call *call, struct shmrpc_call_place *place,
                                      size_t length)
 {
-    REQUIRE(call != NULL && place != NULL);
-    REQUIRE(place->keeper.channel != NULL && !place->keeper.channel->inside);
+    REQUIRE(call != NULL);
+    REQUIRE(place != NULL);
+    REQUIRE(place->keeper.channel != NULL);
+    REQUIRE(!place->keeper.channel->inside);
     call->magic = MAGIC;
     call->place = place;
     call->method = NULL;
@@ -258,7 +261,8 @@ static char *append_valid(char *to, const char *text)
 enum shmrpc_status shmrpc_call_fail(struct shmrpc_call *call, const char *type, const char *message)
 {
     require_call(call);
-    REQUIRE(type != NULL && message != NULL);
+    REQUIRE(type != NULL);
+    REQUIRE(message != NULL);
     /* SRPC-ENV-009. A byte can become three. */
     char *text = malloc(3 * (strlen(type) + strlen(message)) + sizeof ": ");
     if (text == NULL)
@@ -297,7 +301,8 @@ enum shmrpc_status shmrpc_call_param(struct shmrpc_call *call, const char *name,
                                      struct shmrpc_value *value)
 {
     require_call(call);
-    REQUIRE(name != NULL && value != NULL);
+    REQUIRE(name != NULL);
+    REQUIRE(value != NULL);
     enum shmrpc_status status =
         shmrpc_members_find(&call->request.params, name, strlen(name), value);
     if (status == SHMRPC_NOT_FOUND)
@@ -358,7 +363,8 @@ enum shmrpc_status shmrpc_call_double(struct shmrpc_call *call, const char *name
 bool shmrpc_call_decode(struct shmrpc_call *call, const struct shmrpc_value *value,
                         const char **data, size_t *length)
 {
-    REQUIRE(data != NULL && length != NULL);
+    REQUIRE(data != NULL);
+    REQUIRE(length != NULL);
     if (shmrpc_value_string_view(value, data, length) == SHMRPC_OK)
         return true;
     /* A decoded string is shorter than its text, so the text's own offset is room enough, and the
@@ -376,7 +382,8 @@ bool shmrpc_call_decode(struct shmrpc_call *call, const struct shmrpc_value *val
 enum shmrpc_status shmrpc_call_string(struct shmrpc_call *call, const char *name, const char **data,
                                       size_t *length)
 {
-    REQUIRE(data != NULL && length != NULL);
+    REQUIRE(data != NULL);
+    REQUIRE(length != NULL);
     struct shmrpc_value value;
     enum shmrpc_status status = shmrpc_call_param(call, name, &value);
     if (status == SHMRPC_OK && !shmrpc_call_decode(call, &value, data, length)) {

@@ -135,8 +135,10 @@ static enum shmrpc_status make_all(struct shmrpc_channel *channel, size_t buffer
 enum shmrpc_status shmrpc_channel_claim(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
                                         struct shmrpc_channel **channel, struct shmrpc_error *error)
 {
-    REQUIRE(name != NULL && channel != NULL);
-    REQUIRE(buffer_bytes >= SHMRPC_MIN_BUFFER_BYTES && buffer_bytes <= SHMRPC_MAX_BUFFER_BYTES);
+    REQUIRE(name != NULL);
+    REQUIRE(channel != NULL);
+    REQUIRE(buffer_bytes >= SHMRPC_MIN_BUFFER_BYTES);
+    REQUIRE(buffer_bytes <= SHMRPC_MAX_BUFFER_BYTES);
     struct shmrpc_channel *made = new_channel(name, SHMRPC_SIDE_SERVER, wait);
     if (made == NULL)
         return shmrpc_error_system(error, "cannot allocate a channel");
@@ -158,7 +160,8 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
                                            struct shmrpc_error *error)
 {
     INVARIANT(shmrpc_channel_check(channel));
-    REQUIRE(channel->side == SHMRPC_SIDE_SERVER && !channel->complete);
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(!channel->complete);
     /* SRPC-OBJ-003, SRPC-OWN-005 */
     for (unsigned i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
         char file[SHMRPC_FILE_NAME_BYTES];
@@ -304,7 +307,8 @@ enum shmrpc_status shmrpc_channel_attach(const char *name, size_t buffer_bytes,
                                          enum shmrpc_wait wait, struct shmrpc_channel **channel,
                                          struct shmrpc_error *error)
 {
-    REQUIRE(name != NULL && channel != NULL);
+    REQUIRE(name != NULL);
+    REQUIRE(channel != NULL);
     REQUIRE(buffer_bytes == 0 || buffer_bytes > SHMRPC_LENGTH_WORD_BYTES);
     struct shmrpc_channel *made = new_channel(name, SHMRPC_SIDE_CLIENT, wait);
     if (made == NULL)
@@ -421,7 +425,8 @@ enum shmrpc_status shmrpc_channel_begin(struct shmrpc_channel *channel,
                                         size_t *capacity)
 {
     INVARIANT(shmrpc_channel_check(channel));
-    REQUIRE(channel->complete && !channel->inside);
+    REQUIRE(channel->complete);
+    REQUIRE(!channel->inside);
     struct shmrpc_channel_slot *slot = outgoing(channel);
     enum shmrpc_status status = take(channel, &slot->empty, &slot->empty_spin, deadline);
     if (status != SHMRPC_OK)
@@ -433,7 +438,8 @@ enum shmrpc_status shmrpc_channel_begin(struct shmrpc_channel *channel,
 
 char *shmrpc_channel_body(struct shmrpc_channel *channel, size_t *capacity)
 {
-    REQUIRE(channel->inside && capacity != NULL);
+    REQUIRE(channel->inside);
+    REQUIRE(capacity != NULL);
     struct shmrpc_channel_slot *slot = outgoing(channel);
     *capacity = slot->capacity;
     return shmrpc_frame_body(slot->segment.map);
@@ -465,7 +471,8 @@ enum shmrpc_status shmrpc_channel_receive(struct shmrpc_channel *channel,
                                           size_t *length)
 {
     INVARIANT(shmrpc_channel_check(channel));
-    REQUIRE(channel->complete && out != NULL);
+    REQUIRE(channel->complete);
+    REQUIRE(out != NULL);
     struct shmrpc_channel_slot *slot = incoming(channel);
     enum shmrpc_status status = take(channel, &slot->full, &slot->full_spin, deadline);
     if (status != SHMRPC_OK)
@@ -479,7 +486,8 @@ enum shmrpc_status shmrpc_channel_receive(struct shmrpc_channel *channel,
 bool shmrpc_channel_withdraw(struct shmrpc_channel *channel, const void *prefix, size_t length)
 {
     INVARIANT(shmrpc_channel_check(channel));
-    REQUIRE(channel->side == SHMRPC_SIDE_CLIENT && !channel->inside);
+    REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
+    REQUIRE(!channel->inside);
     struct shmrpc_channel_slot *slot = &channel->request;
     /* SRPC-CALL-007, SRPC-RECOVER-003: with the token in our hand no server can take it. */
     if (channel->broken || !shmrpc_wait_try(semaphore(&slot->full)))
@@ -515,13 +523,15 @@ bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel)
 
 bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel)
 {
-    REQUIRE(channel->side == SHMRPC_SIDE_SERVER && channel->complete);
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(channel->complete);
     return shmrpc_lock_take(channel->response.segment.fd) == SHMRPC_OK;
 }
 
 void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel)
 {
-    REQUIRE(channel->side == SHMRPC_SIDE_SERVER && channel->complete);
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(channel->complete);
     shmrpc_lock_drop(channel->response.segment.fd);
 }
 
@@ -572,7 +582,8 @@ const char *shmrpc_channel_repair(struct shmrpc_channel *channel,
 {
     INVARIANT(shmrpc_channel_check(channel));
     /* SRPC-RECOVER-006 */
-    REQUIRE(channel->side == SHMRPC_SIDE_SERVER && !channel->inside);
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(!channel->inside);
     struct shmrpc_channel_values now = shmrpc_channel_values(channel);
     if (memcmp(&now, proven, sizeof now) != 0)
         return NULL;

@@ -104,7 +104,8 @@ enum shmrpc_status shmrpc_client_open(const char *name, const struct shmrpc_clie
                                       struct shmrpc_client **client)
 {
     static const struct shmrpc_client_options defaults = SHMRPC_CLIENT_OPTIONS_INIT;
-    REQUIRE(name != NULL && client != NULL);
+    REQUIRE(name != NULL);
+    REQUIRE(client != NULL);
     if (options == NULL)
         options = &defaults;
     struct shmrpc_error *error = options->error;
@@ -121,7 +122,8 @@ enum shmrpc_status shmrpc_client_open(const char *name, const struct shmrpc_clie
         free_client(made);
         return status;
     }
-    ENSURE(made->buffer != NULL && made->channel != NULL);
+    ENSURE(made->buffer != NULL);
+    ENSURE(made->channel != NULL);
     *client = made;
     return SHMRPC_OK;
 }
@@ -162,7 +164,8 @@ void shmrpc_client_method_error(const struct shmrpc_client *client, const char *
                                 size_t *length)
 {
     require_client(client);
-    REQUIRE(data != NULL && length != NULL);
+    REQUIRE(data != NULL);
+    REQUIRE(length != NULL);
     *data = client->method_error_length > 0 ? client->scratch : "";
     *length = client->method_error_length;
 }
@@ -507,7 +510,8 @@ enum shmrpc_status shmrpc_client_call(struct shmrpc_client *client, const char *
                                       struct shmrpc_value *result)
 {
     require_client(client);
-    REQUIRE(method != NULL && (params != NULL || count == 0));
+    REQUIRE(method != NULL);
+    REQUIRE((params != NULL || count == 0));
     struct arguments arguments = {params, count, NULL, 0};
     return call(client, method, &arguments, result);
 }
@@ -517,7 +521,8 @@ enum shmrpc_status shmrpc_client_call_json(struct shmrpc_client *client, const c
                                            struct shmrpc_value *result)
 {
     require_client(client);
-    REQUIRE(method != NULL && params != NULL);
+    REQUIRE(method != NULL);
+    REQUIRE(params != NULL);
     struct shmrpc_value value;
     client->maybe_executed = false;
     client->method_error_length = 0;
@@ -533,7 +538,8 @@ enum shmrpc_status shmrpc_client_result_string(struct shmrpc_client *client, con
                                                size_t *length)
 {
     require_client(client);
-    REQUIRE(data != NULL && length != NULL);
+    REQUIRE(data != NULL);
+    REQUIRE(length != NULL);
     if (client->result.length == 0 || client->result.type != SHMRPC_STRING)
         return SHMRPC_SERIALIZATION;
     if (shmrpc_value_string_view(&client->result, data, length) == SHMRPC_OK)

@@ -76,7 +76,8 @@ enum shmrpc_status shmrpc_envelope_read_response(const char *text, size_t length
 
 size_t shmrpc_envelope_request_prefix(const char *id, size_t id_length, char *out)
 {
-    REQUIRE(id != NULL && out != NULL);
+    REQUIRE(id != NULL);
+    REQUIRE(out != NULL);
     REQUIRE(id_length > 0);
     size_t head = sizeof request_head - 1;
     memcpy(out, request_head, head);
@@ -96,8 +97,10 @@ static void begin(struct shmrpc_envelope *envelope, char *buffer, size_t capacit
 void shmrpc_envelope_begin_request(struct shmrpc_envelope *envelope, char *buffer, size_t capacity,
                                    const char *id, size_t id_length, const char *method)
 {
-    REQUIRE(envelope != NULL && buffer != NULL);
-    REQUIRE(id != NULL && method != NULL);
+    REQUIRE(envelope != NULL);
+    REQUIRE(buffer != NULL);
+    REQUIRE(id != NULL);
+    REQUIRE(method != NULL);
     struct shmrpc_writer *writer = &envelope->writer;
     begin(envelope, buffer, capacity);
     shmrpc_writer_raw(writer, request_head, sizeof request_head - 1);
@@ -110,8 +113,10 @@ void shmrpc_envelope_begin_request(struct shmrpc_envelope *envelope, char *buffe
 void shmrpc_envelope_begin_response(struct shmrpc_envelope *envelope, char *buffer,
                                     size_t capacity, const struct shmrpc_value *id)
 {
-    REQUIRE(envelope != NULL && buffer != NULL);
-    REQUIRE(id != NULL && id->length > 0);
+    REQUIRE(envelope != NULL);
+    REQUIRE(buffer != NULL);
+    REQUIRE(id != NULL);
+    REQUIRE(id->length > 0);
     struct shmrpc_writer *writer = &envelope->writer;
     begin(envelope, buffer, capacity);
     RAW(writer, "{\"request_id\":");
@@ -131,21 +136,24 @@ static enum shmrpc_status end(struct shmrpc_envelope *envelope, const char *tail
     shmrpc_writer_raw(writer, tail, length);
     if (writer->status != SHMRPC_OK)
         return writer->status;
-    ENSURE(writer->at > envelope->begin && writer->at <= writer->end);
+    ENSURE(writer->at > envelope->begin);
+    ENSURE(writer->at <= writer->end);
     *total = (size_t)(writer->at - envelope->begin);
     return SHMRPC_OK;
 }
 
 enum shmrpc_status shmrpc_envelope_end_request(struct shmrpc_envelope *envelope, size_t *length)
 {
-    REQUIRE(envelope != NULL && length != NULL);
+    REQUIRE(envelope != NULL);
+    REQUIRE(length != NULL);
     return end(envelope, "}", 1, length);
 }
 
 enum shmrpc_status shmrpc_envelope_end_response(struct shmrpc_envelope *envelope, size_t *length)
 {
     static const char tail[] = ",\"error\":null}";
-    REQUIRE(envelope != NULL && length != NULL);
+    REQUIRE(envelope != NULL);
+    REQUIRE(length != NULL);
     /* SRPC-ENV-002: all three keys, always. */
     return end(envelope, tail, sizeof tail - 1, length);
 }
@@ -164,8 +172,10 @@ enum shmrpc_status shmrpc_envelope_write_error(char *buffer, size_t capacity,
                                                const struct shmrpc_value *id, const char *text,
                                                size_t text_length, size_t *length)
 {
-    REQUIRE(buffer != NULL && length != NULL);
-    REQUIRE(text_length > 0 && shmrpc_json_utf8_prefix(text, text_length) == text_length);
+    REQUIRE(buffer != NULL);
+    REQUIRE(length != NULL);
+    REQUIRE(text_length > 0);
+    REQUIRE(shmrpc_json_utf8_prefix(text, text_length) == text_length);
     if (try_error(buffer, capacity, id, text, text_length, length) == SHMRPC_OK)
         return SHMRPC_OK;
     /* SRPC-ENV-018: halve the interval between what fits and what does not. Escapes make a text

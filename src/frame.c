@@ -21,7 +21,8 @@ void shmrpc_frame_seal(void *slot, size_t capacity, size_t length)
 {
     REQUIRE(slot != NULL);
     /* SRPC-FRAME-003: senders check before they write; a longer message here is our own bug. */
-    REQUIRE(length <= capacity && capacity <= UINT32_MAX);
+    REQUIRE(length <= capacity);
+    REQUIRE(capacity <= UINT32_MAX);
     /* SRPC-FRAME-001: four bytes, native byte order. */
     store_length(slot, (uint32_t)length);
 }
@@ -35,7 +36,8 @@ void shmrpc_frame_clear(void *slot)
 
 enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, size_t *length)
 {
-    REQUIRE(slot != NULL && out != NULL);
+    REQUIRE(slot != NULL);
+    REQUIRE(out != NULL);
     REQUIRE(length != NULL);
     /* SRPC-FRAME-006: loaded once; from here on only the copy counts. */
     uint32_t claimed = load_length(slot);
@@ -55,7 +57,8 @@ enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, siz
 
 bool shmrpc_frame_begins(void *slot, size_t capacity, const void *data, size_t length)
 {
-    REQUIRE(slot != NULL && data != NULL);
+    REQUIRE(slot != NULL);
+    REQUIRE(data != NULL);
     REQUIRE(length <= capacity);
     uint32_t claimed = load_length(slot);
     return claimed >= length && claimed <= capacity &&

@@ -86,7 +86,8 @@ void shmrpc_fork_unblock(void)
 
 void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmrpc_fork_node *))
 {
-    REQUIRE(node != NULL && in_child != NULL);
+    REQUIRE(node != NULL);
+    REQUIRE(in_child != NULL);
     REQUIRE(node->next == NULL);
     node->in_child = in_child;
     node->next = fork_list.next;
@@ -100,7 +101,8 @@ void shmrpc_fork_remove(struct shmrpc_fork_node *node)
     REQUIRE(node != NULL);
     if (node->next == NULL)
         return; /* never added, or this is a forked child */
-    INVARIANT(node->next->previous == node && node->previous->next == node);
+    INVARIANT(node->next->previous == node);
+    INVARIANT(node->previous->next == node);
     node->next->previous = node->previous;
     node->previous->next = node->next;
     node->next = node->previous = NULL;

@@ -44,14 +44,16 @@ void shmrpc_name_object(const char *name, enum shmrpc_object object,
     /* SRPC-NAME-001 */
     int length = snprintf(file, SHMRPC_FILE_NAME_BYTES, "%s%s%s", parts[object].prefix, name,
                           parts[object].suffix);
-    ENSURE(length > 0 && length < SHMRPC_FILE_NAME_BYTES);
+    ENSURE(length > 0);
+    ENSURE(length < SHMRPC_FILE_NAME_BYTES);
 }
 
 bool shmrpc_name_parse(const char *file, char name[SHMRPC_MAX_NAME_BYTES + 1],
                        enum shmrpc_object *object)
 {
     REQUIRE(file != NULL);
-    REQUIRE(name != NULL && object != NULL);
+    REQUIRE(name != NULL);
+    REQUIRE(object != NULL);
     size_t length = strlen(file);
     for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
         size_t prefix = strlen(parts[i].prefix);

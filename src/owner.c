@@ -251,7 +251,8 @@ enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *e
 enum shmrpc_status shmrpc_owner_check_options(const struct shmrpc_server_options *options,
                                               size_t *buffer_bytes, struct shmrpc_error *error)
 {
-    REQUIRE(options != NULL && buffer_bytes != NULL);
+    REQUIRE(options != NULL);
+    REQUIRE(buffer_bytes != NULL);
     /* SRPC-LIMIT-002, SRPC-LIMIT-003 */
     if (options->buffer_bytes != 0 && (options->buffer_bytes < SHMRPC_MIN_BUFFER_BYTES ||
                                        options->buffer_bytes > SHMRPC_MAX_BUFFER_BYTES))

@@ -58,7 +58,8 @@ enum shmrpc_status shmrpc_pipe_create(const char *name, const struct shmrpc_serv
                                       struct shmrpc_pipe **pipe)
 {
     static const struct shmrpc_server_options defaults = SHMRPC_SERVER_OPTIONS_INIT;
-    REQUIRE(name != NULL && pipe != NULL);
+    REQUIRE(name != NULL);
+    REQUIRE(pipe != NULL);
     if (options == NULL)
         options = &defaults;
     struct shmrpc_channel *channel = NULL;
@@ -81,7 +82,8 @@ enum shmrpc_status shmrpc_pipe_open(const char *name, const struct shmrpc_client
                                     struct shmrpc_pipe **pipe)
 {
     static const struct shmrpc_client_options defaults = SHMRPC_CLIENT_OPTIONS_INIT;
-    REQUIRE(name != NULL && pipe != NULL);
+    REQUIRE(name != NULL);
+    REQUIRE(pipe != NULL);
     if (options == NULL)
         options = &defaults;
     struct shmrpc_channel *channel = NULL;
@@ -171,7 +173,8 @@ enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **da
                                        int timeout_ms)
 {
     require_pipe(pipe);
-    REQUIRE(data != NULL && length != NULL);
+    REQUIRE(data != NULL);
+    REQUIRE(length != NULL);
     enum shmrpc_status status = check_use(pipe, timeout_ms);
     if (status != SHMRPC_OK)
         return status;

@@ -155,7 +155,8 @@ static enum look look_at_process(const char *pid, const struct shmrpc_inode *ino
 void shmrpc_scan_describe(const char *pid, struct shmrpc_holder *holder)
 {
     char path[PATH_BYTES];
-    REQUIRE(pid != NULL && holder != NULL);
+    REQUIRE(pid != NULL);
+    REQUIRE(holder != NULL);
     holder->pid = (pid_t)atol(pid);
     snprintf(path, sizeof path, "/proc/%s/exe", pid);
     ssize_t length = readlink(path, holder->program, sizeof holder->program - 1);
@@ -175,7 +176,8 @@ void shmrpc_scan_describe(const char *pid, struct shmrpc_holder *holder)
 enum shmrpc_status shmrpc_scan_holder(const struct shmrpc_inode *inodes, size_t count,
                                       struct shmrpc_holder *holder, struct shmrpc_error *error)
 {
-    REQUIRE(inodes != NULL && count > 0);
+    REQUIRE(inodes != NULL);
+    REQUIRE(count > 0);
     REQUIRE(holder != NULL);
     *holder = (struct shmrpc_holder){.pid = 0};
     DIR *list = opendir("/proc");

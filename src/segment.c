@@ -14,9 +14,11 @@
 
 void shmrpc_segment_path(const char *file, char path[SHMRPC_FILE_NAME_BYTES + 16])
 {
-    REQUIRE(file != NULL && file[0] != '\0');
+    REQUIRE(file != NULL);
+    REQUIRE(file[0] != '\0');
     int length = snprintf(path, SHMRPC_FILE_NAME_BYTES + 16, DIRECTORY "/%s", file);
-    ENSURE(length > 0 && length < SHMRPC_FILE_NAME_BYTES + 16);
+    ENSURE(length > 0);
+    ENSURE(length < SHMRPC_FILE_NAME_BYTES + 16);
 }
 
 /* SRPC-SEG-005: posix_fallocate returns the error instead of setting errno, and gives up on
@@ -54,7 +56,8 @@ static enum shmrpc_status prepare(struct shmrpc_segment *segment, size_t bytes, 
 enum shmrpc_status shmrpc_segment_make(size_t bytes, mode_t mode, struct shmrpc_segment *segment,
                                        struct shmrpc_error *error)
 {
-    REQUIRE(bytes > 0 && bytes <= SHMRPC_MAX_BUFFER_BYTES);
+    REQUIRE(bytes > 0);
+    REQUIRE(bytes <= SHMRPC_MAX_BUFFER_BYTES);
     REQUIRE(segment != NULL);
     struct shmrpc_segment made = SHMRPC_SEGMENT_INIT;
     made.fd = open(DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -139,8 +142,10 @@ enum shmrpc_status shmrpc_segment_open(const char *file, size_t least_bytes,
 enum shmrpc_status shmrpc_segment_map(struct shmrpc_segment *segment, size_t bytes,
                                       struct shmrpc_error *error)
 {
-    REQUIRE(segment->fd >= 0 && segment->map == NULL);
-    REQUIRE(bytes > 0 && bytes <= segment->bytes);
+    REQUIRE(segment->fd >= 0);
+    REQUIRE(segment->map == NULL);
+    REQUIRE(bytes > 0);
+    REQUIRE(bytes <= segment->bytes);
     /* Populated at once: the first call should not pay a page fault for every page. */
     void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, segment->fd, 0);
     if (map == MAP_FAILED)

@@ -71,7 +71,8 @@ enum shmrpc_status shmrpc_server_create(const char *name,
                                         struct shmrpc_server **server)
 {
     static const struct shmrpc_server_options defaults = SHMRPC_SERVER_OPTIONS_INIT;
-    REQUIRE(name != NULL && server != NULL);
+    REQUIRE(name != NULL);
+    REQUIRE(server != NULL);
     if (options == NULL)
         options = &defaults;
     struct shmrpc_error *error = options->error;
@@ -170,7 +171,8 @@ enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const ch
                                           shmrpc_handler *handler, void *user)
 {
     require_server(server);
-    REQUIRE(method != NULL && handler != NULL);
+    REQUIRE(method != NULL);
+    REQUIRE(handler != NULL);
     size_t length = strlen(method);
     if (length == 0 || shmrpc_json_utf8_prefix(method, length) != length)
         return shmrpc_error_set(&server->error, SHMRPC_INVALID,

@@ -224,7 +224,8 @@ static enum shmrpc_status take_in_slices(sem_t *semaphore, struct shmrpc_spin *s
 enum shmrpc_status shmrpc_wait_take(sem_t *semaphore, struct shmrpc_spin *spin,
                                     struct shmrpc_deadline *deadline)
 {
-    REQUIRE(semaphore != NULL && spin != NULL);
+    REQUIRE(semaphore != NULL);
+    REQUIRE(spin != NULL);
     REQUIRE(deadline != NULL);
     if (shmrpc_wait_try(semaphore))
         return taken(semaphore);

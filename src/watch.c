@@ -12,7 +12,8 @@
 
 void shmrpc_watch_log(const struct shmrpc_keeper *keeper, const char *format, ...)
 {
-    REQUIRE(keeper != NULL && format != NULL);
+    REQUIRE(keeper != NULL);
+    REQUIRE(format != NULL);
     if (keeper->log == NULL)
         return;
     struct shmrpc_error line;
@@ -67,7 +68,8 @@ static void look_at_slots(struct shmrpc_keeper *keeper, int64_t now)
 enum shmrpc_status shmrpc_watch_channel(void *context)
 {
     struct shmrpc_keeper *keeper = context;
-    REQUIRE(keeper != NULL && keeper->channel != NULL);
+    REQUIRE(keeper != NULL);
+    REQUIRE(keeper->channel != NULL);
     INVARIANT(shmrpc_channel_check(keeper->channel));
     int64_t now = shmrpc_now_ns();
     if (now - keeper->looked_ns < SHMRPC_RETRY_MS * NS_PER_MS)
