@@ -272,6 +272,11 @@ run-suites: $(foreach s,$(RUN_SUITES),$(needs-$(s)))
 trace:
 	$(Q)sh conformance/trace.sh . build/trace.txt
 
+## stats: lines, functions and assertions a room of src/
+.PHONY: stats
+stats:
+	$(Q)sh conformance/stats.sh
+
 # ---- section: install (man pages, completion, pkg-config) ----
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 INCLUDEDIR := $(DESTDIR)$(PREFIX)/include
