@@ -56,16 +56,20 @@ byte crashes = CRASHES, deadlines = DEADLINES, server_deadlines = SERVER_DEADLIN
 byte ended = 0;
 
 /* What only the checker knows. */
-bit executed[IDS], not_started[IDS], dropped[IDS];
+bit executed[IDS], taken[IDS], not_started[IDS], dropped[IDS];
 
 #define HIT(step) c_code { hits[step]++; }
 #define CRASH(step) atomic { crashes > 0 -> crashes--; HIT(step); goto dead }
 /* One step: it happens, or the process dies before it. */
 #define STEP(step, ...) if :: atomic { true -> __VA_ARGS__ } :: CRASH(step) fi
 
+/* A post that nobody owes may tear a message, which is then no valid one, and may deceive a
+ * withdrawal: who may post may do harm. Even so nothing must run twice. */
 #if STRAYS
 #define POST(semaphore) semaphore++
+#define NO_MESSAGE (l == 0 || a != b)
 #else
+#define NO_MESSAGE (l == 0)
 #define POST(semaphore) semaphore++; assert(semaphore == 1)
 #endif
 
@@ -97,6 +101,19 @@ inline detach(g, who)
 #define SPEND_DEADLINE(id) if :: dropped[id] :: else -> deadlines-- fi
 #endif
 
+#ifdef PIPE
+/* The byte pipe knows no ids: what waited when the client came must not be taken for an answer. */
+#define SEE_STALE stale = (resp_full[g] > 0 -> resp_a[g] : 0)
+#ifdef PIPE_LIMIT
+#define ANSWERS (a == id)
+#else
+#define ANSWERS (a != stale)
+#endif
+#else
+#define SEE_STALE skip
+#define ANSWERS (a == id)
+#endif
+
 proctype client(byte me)
 {
     byte g, k, id, a, b, l, stale;
@@ -111,24 +128,12 @@ attach:
     fi;
 #ifndef NO_CLIENT_LOCK
     if
-    :: atomic { client_lock[g] == 0 -> client_lock[g] = me + 1 }
+    :: atomic { client_lock[g] == 0 -> client_lock[g] = me + 1; SEE_STALE }
     :: atomic { client_lock[g] != 0 -> detach(g, me) }
        if
        :: atomic { client_lock[g] == 0 || !ALIVE(g) -> goto attach }
        fi
     :: CRASH(client_attach_lock_resp)
-    fi;
-#endif
-#ifndef NO_STUCK_DETACH
-    if
-    :: atomic { SETTLED(g) -> skip }
-    :: atomic { !SETTLED(g) -> detach(g, me) }
-       /* A pause long enough for the server to repair; once, too short a one. */
-       if
-       :: atomic { SETTLED(g) || !ALIVE(g) -> goto attach }
-       :: atomic { early -> early = 0; goto attach }
-       fi
-    :: CRASH(client_attach_check_slots)
     fi;
 #endif
 #ifndef NO_ATTACH_DISCARD
@@ -140,7 +145,27 @@ attach:
     :: CRASH(client_discard_trywait_full)
     fi;
 #endif
-    if :: atomic { resp_full[g] > 0 -> stale = resp_a[g] } :: atomic { else -> skip } fi;
+#ifndef NO_STUCK_DETACH
+    /* Each slot is watched until it is seen in use or free; a dead client's stays as it is. */
+    if
+    :: atomic { !REQ_00(g) -> skip }
+    :: atomic { REQ_00(g) -> goto stuck }
+    :: CRASH(client_attach_check_slots)
+    fi;
+    if
+    :: atomic { !RESP_00(g) -> goto attached }
+    :: atomic { RESP_00(g) -> goto stuck }
+    fi;
+stuck:
+    atomic { detach(g, me) };
+    /* A pause long enough for the server to repair; once, too short a one. */
+    if
+    :: atomic { SETTLED(g) || !ALIVE(g) -> goto attach }
+    :: atomic { early -> early = 0; goto attach }
+    fi;
+#endif
+attached:
+    skip;
 
 call:
     if
@@ -179,11 +204,7 @@ receive:
 #endif
     fi;
     /* OK is returned: whole, not stale, ours, and run. */
-#ifdef PIPE
-    atomic { assert(l == 1 && a == b && a != stale && executed[a]); goto call };
-#else
-    atomic { assert(l == 1 && a == id && b == id && executed[id]); goto call };
-#endif
+    atomic { assert(l == 1 && a == b && ANSWERS && executed[a]); goto call };
 
 withdraw:
 #ifndef NO_WITHDRAW
@@ -203,9 +224,12 @@ withdraw:
 #endif
     STEP(client_withdraw_zero, req_len[g] = 0);
     STEP(client_withdraw_post_empty, POST(req_empty[g]));
-    atomic { not_started[id] = 1; assert(!executed[id]) };
+    atomic { not_started[id] = 1; assert(!executed[id] || STRAYS); goto next };
 #endif
 withdrawn:
+    /* MAYBE_EXECUTED is told only when it may. */
+    atomic { assert(taken[id] || STRAYS) };
+next:
     if
     :: atomic { gone -> detach(g, me); goto attach }
     :: atomic { !gone -> goto call }
@@ -257,19 +281,26 @@ out:
 }
 #endif
 
-/* What makes a server look: a pattern that may be an abandoned slot, and nobody's lock. A look that
- * a scan must refuse is tried once a run, so that looking for ever hides no deadlock. */
-#define PATTERN(g) (REQ_00(g) || RESP_00(g) || resp_full[g] > 0)
-#ifdef NO_REPAIR_LOCK
-#define SUSPECT(g) (((client_lock[g] == 0 && holders[g] == 0) || early) && PATTERN(g))
+/* What makes a server look: a pattern that may be an abandoned slot. One look a run may come too
+ * early, while a client is there; more of them would only hide a deadlock, and so would looking
+ * again after a look that had its proof and changed nothing. */
+#define PATTERN(g) (REQ_00(g) || resp_empty[g] == 0)
+#ifdef NO_REPAIR_SCAN
+#define NOBODY(g) (client_lock[g] == 0)
 #else
-#define SUSPECT(g) (client_lock[g] == 0 && (holders[g] == 0 || early) && PATTERN(g))
+#define NOBODY(g) (client_lock[g] == 0 && holders[g] == 0)
 #endif
+#define SUSPECT(g) ((NOBODY(g) || early) && !futile && PATTERN(g))
+#define LOOK early = (NOBODY(g) -> early : 0); same = 1; e1 = req_empty[g] > 0; f1 = req_full[g] > 0; e2 = resp_empty[g] > 0; f2 = resp_full[g] > 0
+#define SAME(a, b) atomic { same = same && a == (b > 0) }
+#define SAME_VALUES SAME(e1, req_empty[g]); SAME(f1, req_full[g]); SAME(e2, resp_empty[g]); \
+                    SAME(f2, resp_full[g])
+#define FORGET_LOOK e1 = 0; f1 = 0; e2 = 0; f2 = 0; same = 0
 
 proctype server(byte g)
 {
     byte a, b, l;
-    bit early = 1, answering, was_req_00, was_resp_00, was_full, e, f;
+    bit early = 1, answering, futile, same, e1, f1, e2, f2; /* e, f: values seen before */
 
     if
     :: atomic { g == 0 -> skip }
@@ -283,8 +314,8 @@ proctype server(byte g)
 idle:
 end_idle:
     if
-    :: atomic { req_full[g] > 0 -> req_full[g]-- }
-    :: atomic { SUSPECT(g) -> goto repair }
+    :: atomic { req_full[g] > 0 -> req_full[g]--; taken[req_a[g]] = 1; futile = 0 }
+    :: atomic { SUSPECT(g) -> LOOK; goto repair }
     :: CRASH(server_request_wait_full)
 #if STRAYS
     :: atomic { req_empty[g] > 1 || resp_empty[g] > 1 || resp_full[g] > 1 -> goto dead }
@@ -298,14 +329,15 @@ end_idle:
     STEP(server_request_post_empty, POST(req_empty[g]));
     if
     :: atomic { l == 0 -> a = 0; b = 0; goto idle }
-    :: atomic { l == 1 -> assert(a == b && !executed[a] && !not_started[a]); executed[a] = 1; l = 0; b = 0 }
+    :: atomic { NO_MESSAGE -> a = 0; b = 0; l = 0; goto idle }
+    :: atomic { !NO_MESSAGE -> assert(a == b && !executed[a] && (!not_started[a] || STRAYS)); executed[a] = 1; l = 0; b = 0 }
     :: CRASH(server_handler_begin)
     fi;
     answering = 1;
 answer:
     if
-    :: atomic { resp_empty[g] > 0 -> resp_empty[g]-- }
-    :: atomic { SUSPECT(g) -> goto repair }
+    :: atomic { resp_empty[g] > 0 -> resp_empty[g]--; futile = 0 }
+    :: atomic { SUSPECT(g) -> LOOK; goto repair }
     :: atomic { resp_empty[g] == 0 && server_deadlines > 0 -> server_deadlines--; dropped[a] = 1;
                 answering = 0; a = 0; goto idle }
     :: CRASH(server_response_wait_empty)
@@ -317,18 +349,20 @@ answer:
     goto idle;
 
 repair:
-#ifndef NO_REPAIR_LOCK
+    /* Values stood still for a slice. Now the lock, which keeps our clients out, and the same values
+     * under it; then the scan, which tells of the original's clients, and the same values after it. */
+#ifdef NO_REPAIR_LOCK
+    if :: atomic { client_lock[g] == 0 -> skip } :: atomic { client_lock[g] != 0 -> goto repaired } fi;
+#else
     if
     :: atomic { client_lock[g] == 0 -> client_lock[g] = SERVER }
     :: atomic { client_lock[g] != 0 -> goto repaired }
     :: CRASH(server_repair_lock_resp)
     fi;
 #endif
-    /* The pattern is read before the scan and again after it, one value at a time. */
-    atomic { e = req_empty[g] > 0; f = req_full[g] > 0; was_req_00 = !e && !f;
-             e = resp_empty[g] > 0; f = resp_full[g] > 0; was_resp_00 = !e && !f; was_full = f; e = 0; f = 0 };
-#ifdef NO_REPAIR_LOCK
-    if :: atomic { client_lock[g] == 0 -> skip } :: atomic { else -> early = 0; goto repaired } fi;
+#ifndef NO_REPAIR_CHECK
+    SAME_VALUES;
+    if :: atomic { same -> skip } :: atomic { !same -> goto unlock } fi;
 #endif
 #ifndef NO_REPAIR_SCAN
     if
@@ -338,18 +372,15 @@ repair:
     fi;
 #endif
 #ifndef NO_REPAIR_RECHECK
-    atomic { e = req_empty[g] > 0 };
-    atomic { f = req_full[g] > 0; was_req_00 = was_req_00 && !e && !f; e = 0; f = 0 };
-    atomic { e = resp_empty[g] > 0 };
-    atomic { f = resp_full[g] > 0; was_resp_00 = was_resp_00 && !e && !f;
-             was_full = was_full && f; e = 0; f = 0 };
+    SAME_VALUES;
 #endif
+    if :: atomic { same -> futile = 1 } :: atomic { !same -> goto unlock } fi;
 #ifndef NO_REPAIR_REQ
-    STEP(server_repair_post_req_empty, if :: was_req_00 -> POST(req_empty[g]) :: else fi);
+    STEP(server_repair_post_req_empty, if :: !e1 && !f1 -> POST(req_empty[g]); futile = 0 :: else fi);
 #endif
 #ifndef NO_REPAIR_UNCOLLECTED
     if
-    :: atomic { was_full && resp_full[g] > 0 -> resp_full[g]-- }
+    :: atomic { f2 && resp_full[g] > 0 -> resp_full[g]--; futile = 0 }
        STEP(server_repair_zero, resp_len[g] = 0);
        STEP(server_repair_post_resp_empty, POST(resp_empty[g]))
     :: atomic { else -> skip }
@@ -357,12 +388,12 @@ repair:
     fi;
 #endif
 #ifndef NO_REPAIR_RESP
-    STEP(server_repair_reuse_resp, if :: was_resp_00 -> POST(resp_empty[g]) :: else fi);
+    STEP(server_repair_reuse_resp, if :: !e2 && !f2 -> POST(resp_empty[g]); futile = 0 :: else fi);
 #endif
 unlock:
     STEP(server_repair_unlock_resp, if :: client_lock[g] == SERVER -> client_lock[g] = 0 :: else fi);
 repaired:
-    was_req_00 = 0; was_resp_00 = 0; was_full = 0;
+    atomic { FORGET_LOOK };
     if
     :: atomic { answering -> goto answer }
     :: atomic { !answering -> goto idle }
@@ -371,8 +402,7 @@ repaired:
 dead:
     atomic { owner_lock[g] = 0; if :: client_lock[g] == SERVER -> client_lock[g] = 0 :: else fi };
 end_stop:
-    atomic { g = 0; a = 0; b = 0; l = 0; early = 0; answering = 0; was_req_00 = 0; was_resp_00 = 0;
-             was_full = 0; e = 0; f = 0 }
+    atomic { g = 0; a = 0; b = 0; l = 0; early = 0; answering = 0; futile = 0; FORGET_LOOK }
 }
 
 #if STRAYS

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: CC0-1.0
+ *
+ * How a channel's names are taken and given: servers that race for them, a server and client of the
+ * original, a crash before every step, and whatever a dead server may have left before. What happens
+ * in the slots is channel.pml. Three names stand for six: req, resp, and one semaphore, the last.
+ *
+ * An object is known by its maker. Objects that lead nowhere any more are not followed further.
+ * Every rule has a switch that removes it, -DNO_..., and test.txt names the configuration in which
+ * the removal fails. Step names come from steps.txt (build/model/steps.h).
+ */
+#include "steps.h"
+
+#ifndef OURS
+#define OURS 2 /* servers with ownership that race */
+#endif
+#ifndef ORIGINALS
+#define ORIGINALS 1 /* servers of the original that race with them */
+#endif
+#ifndef CLIENTS
+#define CLIENTS 1
+#endif
+#ifndef CRASHES
+#define CRASHES 1
+#endif
+
+#define LAST (OURS + ORIGINALS + 1) /* comes when all others have ended, and must succeed */
+#define DEAD_OURS (LAST + 1)        /* ended before the run began */
+#define DEAD_ORIGINAL (LAST + 2)
+#define IDS (LAST + 3)
+#define MARKED(id) (id <= OURS || id == LAST || id == DEAD_OURS)
+#define EVERYONE (OURS + ORIGINALS + CLIENTS)
+
+#define REQ 0
+#define RESP 1
+#define SEM 2
+
+byte name[3];                /* whose object it leads to; 0: it does not exist */
+byte lock[IDS];              /* who holds the lock on this maker's req */
+byte looks_at[IDS];          /* the req that this reclaimer has open */
+byte descriptors[IDS], maps[IDS]; /* of its own objects, one bit each */
+byte opened[CLIENTS * 3 + 1];     /* what clients hold, as descriptor or map */
+byte crashes = CRASHES, ended = 0;
+bit crashed = 0, original_was_there = ORIGINALS > 0, published = 0;
+
+#define HIT(step) c_code { hits[step]++; }
+#define CRASH(step) atomic { crashes > 0 -> crashes--; crashed = 1; HIT(step); goto dead }
+#define STEP(step, ...) if :: atomic { true -> __VA_ARGS__ } :: CRASH(step) fi
+
+#define HOLDS(id) ((descriptors[id] | maps[id]) != 0)
+/* Removing a name from under somebody who lives and holds it is what must never happen. */
+#define UNLINK(n) assert(name[n] == 0 || name[n] == me || !HOLDS(name[n])); name[n] = 0
+#ifdef ROBBERY_NOTICED
+#define UNLINK_BLINDLY(n) name[n] = 0
+#else
+#define UNLINK_BLINDLY(n) assert(name[n] == 0 || name[n] == me); name[n] = 0
+#endif
+#define MINE (name[REQ] == me && name[RESP] == me && name[SEM] == me)
+#ifdef NO_CHECK_ALL_NAMES
+#define LOST (name[REQ] != me)
+#else
+#define LOST (!MINE)
+#endif
+#define LIVING_OWNER (name[REQ] != 0 && HOLDS(name[REQ]))
+
+c_decl {
+\#include "hits.h"
+}
+
+/* Whether one collected object is doubtful, and held: by its maker, by a reclaimer, by a client. */
+#define DOUBTFUL(id) (id != 0 && id != me && !(speaks && MARKED(id)))
+#define BY_MAKER(table, id, bits) (DOUBTFUL(id) && (table[id] & bits) != 0)
+
+inline seen_by_others()
+{
+    byte q;
+    for (q : 1 .. LAST) {
+        if
+        :: q != me && looks_at[q] != 0 && looks_at[q] == c_req && DOUBTFUL(c_req) ->
+            held = 1; transient = 1
+        :: else
+        fi
+    }
+#if CLIENTS > 0
+    for (q : 0 .. CLIENTS - 1) {
+        if
+        :: (opened[q * 3 + REQ] != 0 && opened[q * 3 + REQ] == c_req && DOUBTFUL(c_req)) ||
+           (opened[q * 3 + RESP] != 0 && opened[q * 3 + RESP] == c_resp && DOUBTFUL(c_resp)) ||
+           (opened[q * 3 + SEM] != 0 && opened[q * 3 + SEM] == c_sem && DOUBTFUL(c_sem)) ->
+            held = 1; transient = 1
+        :: else
+        fi
+    }
+#endif
+    q = 0
+}
+
+#define IN(table) (BY_MAKER(table, c_req, 1) || BY_MAKER(table, c_resp, 2) || BY_MAKER(table, c_sem, 4))
+
+/* The scan: descriptors, then maps, because the original opens, maps and closes. */
+inline scan()
+{
+#ifdef NO_DESCRIPTORS_FIRST
+    atomic { if :: IN(maps) -> held = 1 :: else fi };
+    atomic { if :: IN(descriptors) -> held = 1 :: else fi; seen_by_others() }
+#else
+    atomic { if :: IN(descriptors) -> held = 1 :: else fi; seen_by_others() };
+    atomic { if :: IN(maps) -> held = 1 :: else fi }
+#endif
+}
+
+#define FORGET c_req = 0; c_resp = 0; c_sem = 0; held = 0; transient = 0; speaks = 0
+
+proctype ours(byte me)
+{
+    byte fd, c_req, c_resp, c_sem;
+    bit speaks, held, transient, completing;
+
+    if
+    :: atomic { me != LAST -> skip }
+    /* Racing servers cannot all lose: with no crash, no original and no client, one has served. */
+    :: atomic { me == LAST && ended == EVERYONE ->
+                assert(published || crashed || original_was_there || CLIENTS > 0); crashes = 0 }
+    fi;
+claim:
+    STEP(server_create_make, skip);
+    if
+    :: atomic { name[REQ] == 0 -> name[REQ] = me; lock[me] = me; maps[me] = 7; goto complete }
+    :: atomic { name[REQ] != 0 -> skip }
+    :: CRASH(server_create_link_req)
+    fi;
+
+    /* The name is taken. */
+    if
+    :: atomic { name[REQ] != 0 -> fd = name[REQ]; looks_at[me] = fd }
+#ifdef NO_PIECES_BESIDE_OWN_REQ
+    :: atomic { name[REQ] == 0 -> goto pieces }
+#else
+    :: atomic { name[REQ] == 0 -> goto claim }
+#endif
+    :: CRASH(server_reclaim_open_req)
+    fi;
+#ifndef NO_OWNER_LOCK
+    if
+    :: atomic { lock[fd] == 0 -> lock[fd] = me }
+    /* A living owner keeps it; who only reclaims, lets go soon. Either is tried for a while. */
+#ifdef NO_BUSY_RETRY
+    :: atomic { lock[fd] != 0 -> looks_at[me] = 0; fd = 0; goto lost }
+#else
+    :: atomic { lock[fd] == fd -> looks_at[me] = 0; fd = 0; goto lost }
+    :: atomic { lock[fd] != 0 -> looks_at[me] = 0; fd = 0; goto claim }
+#endif
+    :: CRASH(server_reclaim_lock_req)
+    fi;
+#endif
+#ifndef NO_NAME_RECHECK
+    if
+    :: atomic { name[REQ] == fd -> skip }
+    :: atomic { name[REQ] != fd -> goto let_go }
+    :: CRASH(server_reclaim_check_name)
+    fi;
+#endif
+    atomic { c_resp = name[RESP]; speaks = MARKED(fd) };
+    atomic { c_sem = name[SEM] };
+    atomic { c_req = name[REQ] };
+#ifdef NO_MIXED_SCAN
+    if :: atomic { speaks -> goto unlink } :: atomic { !speaks -> skip } fi;
+#endif
+#ifndef NO_SCAN
+    if
+    :: atomic { DOUBTFUL(c_req) || DOUBTFUL(c_resp) || DOUBTFUL(c_sem) -> skip }
+    :: atomic { else -> goto unlink }
+    :: CRASH(server_reclaim_scan)
+    fi;
+    scan();
+    if
+    :: atomic { held == 0 -> skip }
+    :: atomic { held == 1 -> goto let_go }
+    fi;
+#ifndef NO_SAME_NAMES
+    /* What was not there to be scanned for may have come meanwhile. */
+    atomic { if :: name[RESP] != c_resp -> transient = 1 :: else fi };
+    atomic { if :: name[SEM] != c_sem -> transient = 1 :: else fi };
+    atomic { if :: name[REQ] != c_req || c_req != fd -> transient = 1 :: else fi };
+    if :: atomic { transient -> goto let_go } :: atomic { !transient -> skip } fi;
+#endif
+#endif
+unlink:
+#ifdef NO_REQ_LAST
+    STEP(server_reclaim_unlink_req, if :: c_req != 0 -> UNLINK(REQ) :: else fi);
+#endif
+    STEP(server_reclaim_unlink_other, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
+    STEP(server_reclaim_unlink_other, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
+#ifndef NO_REQ_LAST
+    STEP(server_reclaim_unlink_req, if :: c_req != 0 -> UNLINK(REQ) :: else fi);
+#endif
+    goto let_go_dead;
+
+let_go:
+    if
+    :: atomic { held && !transient -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
+                looks_at[me] = 0; fd = 0; FORGET; goto lost }
+#ifdef NO_BUSY_RETRY
+    :: atomic { held && transient -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
+                looks_at[me] = 0; fd = 0; FORGET; goto lost }
+    :: atomic { !held -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
+                looks_at[me] = 0; fd = 0; FORGET; goto claim }
+#else
+    :: atomic { true -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
+                looks_at[me] = 0; fd = 0; FORGET; goto claim }
+#endif
+    :: CRASH(server_reclaim_close_req)
+    fi;
+let_go_dead:
+#ifndef NO_CLOSE_DEAD_REQ
+    STEP(server_reclaim_close_req, if :: lock[fd] == me -> lock[fd] = 0 :: else fi; looks_at[me] = 0);
+#endif
+    atomic { fd = 0; FORGET; goto claim };
+
+complete:
+    if
+    :: atomic { name[RESP] == 0 -> name[RESP] = me }
+    :: atomic { name[RESP] == me -> skip }
+    /* For 200 ms a closing original is waited for; then the pieces are looked at, once. */
+    :: atomic { name[RESP] != 0 && name[RESP] != me && !completing -> goto pieces }
+    :: atomic { name[RESP] != 0 && name[RESP] != me && completing -> completing = 0; goto close }
+    :: CRASH(server_create_link_other)
+    fi;
+    if
+    :: atomic { name[SEM] == 0 -> name[SEM] = me }
+    :: atomic { name[SEM] != 0 && !completing -> goto pieces }
+    :: atomic { name[SEM] != 0 && completing -> completing = 0; goto close }
+    :: CRASH(server_create_link_last)
+    fi;
+    atomic { assert(MINE || original_was_there); completing = 0; published = 1 };
+    if
+    :: atomic { true -> ended++ } /* serves for ever */
+    :: atomic { me != LAST -> goto close }
+    :: CRASH(server_serving)
+    fi;
+end_serving:
+    /* An idle server looks at its names; what it then publishes anew is another run. */
+    atomic { LOST -> ended--; goto close };
+
+pieces:
+    atomic { c_resp = name[RESP]; c_resp = (c_resp == me -> 0 : c_resp) };
+    atomic { c_sem = name[SEM]; c_sem = (c_sem == me -> 0 : c_sem) };
+#ifndef NO_PIECES_SCAN
+    if :: atomic { true -> skip } :: CRASH(server_reclaim_scan) fi;
+    scan();
+    if
+    :: atomic { held == 0 -> skip }
+    :: atomic { held == 1 -> FORGET; goto refused }
+    fi;
+#endif
+    STEP(server_reclaim_unlink_piece, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
+    STEP(server_reclaim_unlink_piece, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
+    atomic { FORGET };
+    if
+    :: atomic { maps[me] != 0 -> completing = 1; goto complete }
+    :: atomic { maps[me] == 0 -> goto claim }
+    fi;
+refused:
+    if
+    :: atomic { maps[me] != 0 -> goto close }
+    :: atomic { maps[me] == 0 -> goto lost }
+    fi;
+
+close:
+    STEP(server_close_unlink_other, if :: name[RESP] == me -> name[RESP] = 0 :: else fi);
+    STEP(server_close_unlink_other, if :: name[SEM] == me -> name[SEM] = 0 :: else fi);
+    STEP(server_close_unlink_req, if :: name[REQ] == me -> name[REQ] = 0 :: else fi);
+    atomic { maps[me] = 0; lock[me] = 0 };
+lost:
+    /* The last one has nobody to lose to but a living owner. */
+    atomic { assert(me != LAST || LIVING_OWNER); goto dead };
+dead:
+    atomic { byte i;
+             for (i : 0 .. IDS - 1) { if :: lock[i] == me -> lock[i] = 0 :: else fi };
+             i = 0; maps[me] = 0; looks_at[me] = 0; fd = 0; FORGET; completing = 0; ended++; me = 0 }
+}
+
+/* A server of the original: no lock, no mark. It opens by name and closes the descriptors once both
+ * segments are mapped; when it closes it lets go before it unlinks, and unlinks blindly. */
+#if ORIGINALS > 0
+proctype original(byte me)
+{
+    if
+    :: atomic { name[REQ] == 0 -> name[REQ] = me; descriptors[me] = 1 }
+    :: atomic { name[REQ] != 0 -> goto dead }
+    :: CRASH(original_create)
+    fi;
+    if
+    :: atomic { name[RESP] == 0 -> name[RESP] = me; descriptors[me] = 3 }
+    :: atomic { name[RESP] != 0 -> goto close }
+    :: CRASH(original_create)
+    fi;
+    atomic { maps[me] = 3 };
+    STEP(original_create, descriptors[me] = 0);
+    if
+    :: atomic { name[SEM] == 0 -> name[SEM] = me; maps[me] = 7 }
+    :: atomic { name[SEM] != 0 -> goto close }
+    :: CRASH(original_create)
+    fi;
+    if
+    :: atomic { true -> ended++; goto end_serving }
+    :: atomic { true -> skip }
+    :: CRASH(original_serving)
+    fi;
+close:
+#ifdef WINDOW
+    STEP(original_close, maps[me] = maps[me] & 4);
+    STEP(original_close, UNLINK_BLINDLY(REQ));
+    STEP(original_close, if :: descriptors[me] == 1 -> skip :: else -> UNLINK_BLINDLY(RESP) fi);
+    if :: atomic { maps[me] != 0 -> maps[me] = 0 } :: atomic { maps[me] == 0 -> goto dead } fi;
+    STEP(original_close, UNLINK_BLINDLY(SEM));
+#else
+    if
+    :: atomic { maps[me] == 7 -> maps[me] = 4 }
+    /* It did not come as far as the semaphores: nothing holds, so this is the window as well. */
+    :: atomic { maps[me] == 3 -> maps[me] = 0; UNLINK_BLINDLY(REQ); UNLINK_BLINDLY(RESP); goto dead }
+    :: atomic { maps[me] == 0 -> UNLINK_BLINDLY(REQ); goto dead }
+    :: CRASH(original_close)
+    fi;
+    STEP(original_close, UNLINK_BLINDLY(REQ));
+    STEP(original_close, UNLINK_BLINDLY(RESP));
+    STEP(original_close, maps[me] = 0; UNLINK_BLINDLY(SEM));
+#endif
+dead:
+    atomic { maps[me] = 0; descriptors[me] = 0; ended++; me = 0; goto end };
+end_serving:
+    false;
+end:
+    skip
+}
+#endif
+
+#if CLIENTS > 0
+#define AT(n) opened[me * 3 + n]
+#define DROP AT(REQ) = 0; AT(RESP) = 0; AT(SEM) = 0
+#ifdef NO_MARK_CHECK
+#define HALF_MADE(n) (name[n] == 0)
+#else
+#define HALF_MADE(n) (name[n] == 0 || (MARKED(AT(REQ)) && !MARKED(name[n])))
+#endif
+
+proctype client(byte me)
+{
+attach:
+    if
+    :: atomic { name[REQ] != 0 -> AT(REQ) = name[REQ] }
+    :: atomic { true -> goto dead } /* not there for as long as it was willing to wait */
+    :: CRASH(client_attach_open_req)
+    fi;
+    if
+    :: atomic { HALF_MADE(RESP) -> DROP; goto attach }
+    :: atomic { !HALF_MADE(RESP) -> AT(RESP) = name[RESP] }
+    :: CRASH(client_attach_open_other)
+    fi;
+    if
+    :: atomic { HALF_MADE(SEM) -> DROP; goto attach }
+    :: atomic { !HALF_MADE(SEM) -> AT(SEM) = name[SEM] }
+    :: CRASH(client_attach_open_other)
+    fi;
+#ifndef NO_NAME_CHECK
+    if
+    :: atomic { name[REQ] != AT(REQ) -> DROP; goto attach }
+    :: atomic { name[REQ] == AT(REQ) -> skip }
+    :: CRASH(client_attach_check_name)
+    fi;
+#endif
+    if
+    :: atomic { MARKED(AT(REQ)) && lock[AT(REQ)] == 0 -> DROP; goto attach }
+    :: atomic { !MARKED(AT(REQ)) || lock[AT(REQ)] != 0 -> skip }
+    :: CRASH(client_attach_check_lock)
+    fi;
+    atomic { assert(!MARKED(AT(REQ)) || (AT(REQ) == AT(RESP) && AT(REQ) == AT(SEM))) };
+    /* Attached. It leaves when it likes while its server lives; of the server's death it must learn. */
+    if
+    :: atomic { !MARKED(AT(REQ)) || HOLDS(AT(REQ)) || lock[AT(REQ)] == 0 -> skip }
+    :: CRASH(client_detach)
+    fi;
+dead:
+    atomic { DROP; ended++; me = 0 }
+}
+#endif
+
+/* What may be there before: nothing, or what a dead server of either kind left, complete or not. */
+init
+{
+    atomic {
+        byte n;
+        if
+        :: skip
+        :: name[REQ] = DEAD_OURS; name[RESP] = DEAD_OURS; name[SEM] = DEAD_OURS
+        :: name[REQ] = DEAD_OURS; name[RESP] = DEAD_OURS
+        :: name[REQ] = DEAD_OURS
+        :: name[REQ] = DEAD_OURS; name[RESP] = DEAD_ORIGINAL; name[SEM] = DEAD_ORIGINAL
+        :: name[REQ] = DEAD_ORIGINAL; name[RESP] = DEAD_ORIGINAL; name[SEM] = DEAD_ORIGINAL
+        :: name[REQ] = DEAD_ORIGINAL; name[RESP] = DEAD_ORIGINAL
+        :: name[REQ] = DEAD_ORIGINAL
+        :: name[RESP] = DEAD_ORIGINAL; name[SEM] = DEAD_ORIGINAL
+        :: name[SEM] = DEAD_ORIGINAL
+        fi;
+        for (n : 1 .. OURS) { run ours(n) };
+        run ours(LAST);
+#if ORIGINALS > 0
+        for (n : OURS + 1 .. OURS + ORIGINALS) { run original(n) };
+#endif
+#if CLIENTS > 0
+        for (n : 0 .. CLIENTS - 1) { run client(n) };
+#endif
+        n = 0
+    }
+}
