@@ -16,7 +16,7 @@ build=${SHMRPC_BUILD:-$root/build/release}
 build=$(cd "$build" && pwd) || exit 2
 shmrpc=${SHMRPC:-$build/shmrpc}
 examples=${EXAMPLES:-$build/examples}
-prefix=tool$$
+prefix=tool-$$-
 scratch=$(mktemp -d)
 passed=0
 failed=0
@@ -316,7 +316,7 @@ test_other_methods() {
     calc "big of nothing" '""' big n:=0
     fails "big of a negative" '*Error: *' big n:=-1
     fails "fail" 'LookupError: no such thing' fail type=LookupError message='no such thing'
-    fails "a remote text stays one line" 'E: a\\x0ab\\x1b\[31m' fail type=E \
+    fails "SRPC-SEC-002: a remote text shows no control characters" 'E: a\\x0ab\\x1b\[31m' fail type=E \
         message:='"a\nb\u001b[31m"'
     fails "sleep of a negative" 'ValueError: *' sleep seconds:=-1
     calc "sleep" null sleep seconds:=0.01
@@ -406,7 +406,7 @@ test_exit_codes() {
     expect "4: inspect" 4 '' '*' "$shmrpc" inspect "${prefix}none"
     expect "5: a request that is too large" 5 '' '*--buffer-bytes*' \
         "$shmrpc" call "${prefix}calc" echo message="$(printf '%05000d' 0)"
-    expect "1: a result that is too large is the server's error" 1 '' '*Error: *' \
+    expect "1: SRPC-ENV-016: a result that is too large is the server's error" 1 '' 'RPCError: Response too large: *' \
         "$shmrpc" call "${prefix}calc" big n:=5000
     expect "5: a segment smaller than asked for" 5 '' '*' \
         "$shmrpc" call "${prefix}calc" count --buffer-bytes 8192
@@ -543,8 +543,8 @@ test_stopping() {
         is "one line when ready" test "$(wc -l <"$scratch/stop$signal.out")" -eq 1
         kill "-$signal" "${pid_of[stop$signal]}"
         wait "${pid_of[stop$signal]}"
-        is "SIG$signal ends it with 0" test $? -eq 0
-        is "SIG$signal leaves nothing behind" no_objects "stop$signal"
+        is "SRPC-SIGNAL-003: SIG$signal ends it with 0" test $? -eq 0
+        is "SRPC-SIGNAL-003: SIG$signal leaves nothing behind" no_objects "stop$signal"
     done
     start json --json
     is "ready as JSON" grep -q "^{\"status\":\"ready\",\"name\":\"${prefix}json\",\"pid\":${pid_of[json]},\"buffer_bytes\":4096}$" \
@@ -555,22 +555,30 @@ test_stopping() {
     until_true client_attached answering
     until_true semaphore_is answering_req_full 0
     stop answering
-    is "a signal in a call: stopped with 0" test "$code" -eq 0
+    is "SRPC-SIGNAL-002: a signal in a call: stopped with 0" test "$code" -eq 0
     await last
-    is "and the call in hand was answered" test "$code:$out" = 0:null
+    is "SRPC-SIGNAL-002: and the call in hand was answered" test "$code:$out" = 0:null
     is "and nothing is left behind" no_objects answering
 }
 
 test_name_lost() {
     start lost
     rm "/dev/shm/srb_${prefix}lost_req"
-    is "a lost name is said on stderr" until_true grep -q 'anew$' "$scratch/lost.err"
-    expect "and the channel serves again" 0 '"found"' '' \
+    is "SRPC-LIFE-007: a lost name is said on stderr" until_true grep -q 'anew$' "$scratch/lost.err"
+    expect "SRPC-LIFE-007: and the channel serves again" 0 '"found"' '' \
         "$shmrpc" call "${prefix}lost" echo message=found --wait-for-server 10
     printf '\5' | dd of="/dev/shm/sem.srb_${prefix}lost_req_full" conv=notrunc status=none
-    is "a damaged semaphore is, too" until_true two_lines_anew
+    is "SRPC-SEM-007: a damaged semaphore is, too" until_true two_lines_anew
     expect "and the channel serves again" 0 '"cured"' '' \
         "$shmrpc" call "${prefix}lost" echo message=cured --wait-for-server 10
+    # A reader of the log that went away is no reason to die.
+    "$shmrpc" serve "${prefix}quiet" >"$scratch/quiet.out" 2> >(:) </dev/null &
+    note quiet
+    until_true has_line "$scratch/quiet.out"
+    rm "/dev/shm/srb_${prefix}quiet_req"
+    expect "a closed stderr does not end the server" 0 '"quiet"' '' \
+        "$shmrpc" call "${prefix}quiet" echo message=quiet --wait-for-server 10
+    stop quiet
     stop lost
     is "it ends with 0" test "$code" -eq 0
     is "it leaves nothing behind" no_objects lost
@@ -582,7 +590,7 @@ two_lines_anew() {
 
 test_test_methods() {
     start testing --test-methods
-    expect "what is no JSON is the server's error" 1 '' '*Error: *' \
+    expect "SRPC-ENV-017: what is no JSON is the server's error" 1 '' 'RPCSerializationError: *' \
         "$shmrpc" call "${prefix}testing" unserialisable
     expect "the server lives on" 0 '"on"' '' "$shmrpc" call "${prefix}testing" echo message=on
     expect "exit ends the server inside the call" 7 '' '*may have run*' \
@@ -598,7 +606,7 @@ test_waiting_modes() {
     local mode
     for mode in adaptive spin block; do
         start "mode$mode" --wait "$mode"
-        expect "both sides $mode" 0 8 '' "$shmrpc" call "${prefix}mode$mode" add a:=5 b:=3 --wait "$mode"
+        expect "SRPC-WAIT-001: both sides $mode" 0 8 '' "$shmrpc" call "${prefix}mode$mode" add a:=5 b:=3 --wait "$mode"
         stop "mode$mode"
     done
 }
@@ -630,6 +638,22 @@ test_clean() {
     kill -CONT "${pid_of[living]}"
     stop living
     higher
+}
+
+# Colours are for people.
+test_colours() {
+    local escape=$'\033'
+    expect "no colours in a pipe" 0 "[!$escape]*alive*" '' "$shmrpc" list
+    if ! command -v script >/dev/null; then
+        skip "colours on a terminal" "no script(1)"
+        return
+    fi
+    expect "colours on a terminal" 0 "*$escape\[32malive*" '' \
+        env -u NO_COLOR TERM=xterm script -qec "$shmrpc list" /dev/null
+    expect "none if NO_COLOR asks for none" 0 "*  alive *" '' \
+        env NO_COLOR=1 TERM=xterm script -qec "$shmrpc list" /dev/null
+    expect "none on a dumb terminal" 0 "*  alive *" '' \
+        env -u NO_COLOR TERM=dumb script -qec "$shmrpc list" /dev/null
 }
 
 test_odd_names() {
@@ -869,6 +893,7 @@ test_name_lost
 test_test_methods
 test_waiting_modes
 test_clean
+test_colours
 test_odd_names
 test_python
 test_unprivileged

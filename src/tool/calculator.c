@@ -9,8 +9,8 @@
 
 /* Every product of two 64-bit integers fits 128 bits but for the largest unsigned ones, so the
  * builtins' verdict and this range are the whole overflow check. */
-static const __int128 least = INT64_MIN;
-static const __int128 most = UINT64_MAX;
+static const __int128 lowest = INT64_MIN;
+static const __int128 highest = UINT64_MAX;
 
 enum shmrpc_status tool_number_param(struct shmrpc_call *call, const char *name,
                                      struct tool_number *number)
@@ -36,7 +36,7 @@ enum shmrpc_status tool_number_param(struct shmrpc_call *call, const char *name,
 
 static enum shmrpc_status answer_exact(struct shmrpc_call *call, bool overflow, __int128 value)
 {
-    if (overflow || value < least || value > most)
+    if (overflow || value < lowest || value > highest)
         return tool_fail(call, "OverflowError", "the result does not fit 64 bits");
     if (value <= INT64_MAX)
         return shmrpc_call_answer_int64(call, (int64_t)value);

@@ -48,6 +48,7 @@ static const struct option options[] = {
 static struct shmrpc_server *_Atomic current;
 static volatile sig_atomic_t stopping;
 
+/* SRPC-SIGNAL-003: the server answers the call in hand, and closing it takes all six objects away. */
 static void stop(int number)
 {
     (void)number;
@@ -62,6 +63,7 @@ struct signals {
     sigset_t earlier;
     struct sigaction term;
     struct sigaction interrupt;
+    struct sigaction broken_pipe;
 };
 
 static void block(const struct signals *signals, int how)
@@ -79,14 +81,18 @@ static void install(struct signals *signals)
     action.sa_mask = signals->both;
     sigaction(SIGTERM, &action, &signals->term);
     sigaction(SIGINT, &action, &signals->interrupt);
+    /* A reader of our log lines that goes away must not end the server. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, &signals->broken_pipe);
 }
 
-/* A second signal that is pending by now says nothing new, so our own handler still takes it. */
+/* SRPC-SIGNAL-004. A second signal that is pending by now says nothing new, so our own handler still takes it. */
 static void restore(const struct signals *signals)
 {
     block(signals, SIG_UNBLOCK);
     sigaction(SIGTERM, &signals->term, NULL);
     sigaction(SIGINT, &signals->interrupt, NULL);
+    sigaction(SIGPIPE, &signals->broken_pipe, NULL);
     sigprocmask(SIG_SETMASK, &signals->earlier, NULL);
 }
 
@@ -177,6 +183,7 @@ static int serve(struct service *service)
             code = tool_report(service->arguments, service->name, &error, NULL, advice(status));
             break;
         }
+        /* SRPC-LIFE-007 */
         tool_complain("serve", "%s; publishing the channel anew", error.text);
         /* A signal that came while both were blocked is delivered here. */
         block(&service->signals, SIG_UNBLOCK);
