@@ -16,6 +16,7 @@ enum shmrpc_status tool_number_param(struct shmrpc_call *call, const char *name,
                                      struct tool_number *number)
 {
     struct shmrpc_value value;
+    *number = (struct tool_number){false, 0, 0};
     enum shmrpc_status status = shmrpc_call_param(call, name, &value);
     if (status != SHMRPC_OK)
         return status;

@@ -49,12 +49,12 @@ static void print_result(const struct shmrpc_value *result, bool json)
 }
 
 static int call(const struct tool_arguments *arguments, const char *name, const char *method,
-                const char *params, size_t length, struct shmrpc_client_options *client_options)
+                const char *params, size_t length, struct shmrpc_client_options client_options)
 {
     struct shmrpc_error error = {SHMRPC_OK, 0, ""};
     struct shmrpc_client *client = NULL;
-    client_options->error = &error;
-    error.status = shmrpc_client_open(name, client_options, &client);
+    client_options.error = &error;
+    error.status = shmrpc_client_open(name, &client_options, &client);
     if (error.status != SHMRPC_OK)
         return tool_report(arguments, name, &error, NULL, tool_advice(error.status));
     struct shmrpc_value result;
@@ -91,7 +91,7 @@ int tool_call(int argc, char **argv)
         arguments.verb, data, rest, (size_t)(argc - optind - 2), &params, &length, &error);
     if (status != SHMRPC_OK)
         return tool_report(&arguments, argv[optind], &error, NULL, tool_advice(error.status));
-    code = call(&arguments, argv[optind], argv[optind + 1], params, length, &client_options);
+    code = call(&arguments, argv[optind], argv[optind + 1], params, length, client_options);
     free(params);
     return code;
 }

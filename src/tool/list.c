@@ -45,7 +45,7 @@ static void pid_text(pid_t pid, char text[16])
     if (pid > 0)
         snprintf(text, 16, "%d", (int)pid);
     else
-        strcpy(text, "-");
+        snprintf(text, 16, "-");
 }
 
 static void print_line(const char *name, int width, const struct shmrpc_owner_report *report)

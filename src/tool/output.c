@@ -8,6 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What was allocated, or the end. */
+static void *needed(void *pointer)
+{
+    if (pointer == NULL)
+        tool_out_of_memory();
+    return pointer;
+}
+
 /* Length of the UTF-8 character at text, or 0 if there is none. mbrtowc() would judge by the
  * locale, and the C locale knows no UTF-8, so the library's strict reader judges instead. */
 static size_t character_length(const char *text, size_t left)
@@ -63,9 +71,7 @@ char *tool_printable(const char *text)
 {
     char *result = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&result, &size);
-    if (out == NULL)
-        tool_out_of_memory();
+    FILE *out = needed(open_memstream(&result, &size));
     print_text(out, text, strlen(text), "", "\\");
     if (fclose(out) != 0)
         tool_out_of_memory();
@@ -95,40 +101,31 @@ void tool_print_coloured(const char *colour, const char *text)
 
 void tool_print_json(cJSON *tree)
 {
-    char *text = cJSON_PrintUnformatted(tree);
-    if (text == NULL)
-        tool_out_of_memory();
+    char *text = needed(cJSON_PrintUnformatted(tree));
     puts(text);
     cJSON_free(text);
     cJSON_Delete(tree);
 }
 
-static cJSON *made(cJSON *item)
-{
-    if (item == NULL)
-        tool_out_of_memory();
-    return item;
-}
-
 cJSON *tool_json_object(void)
 {
-    return made(cJSON_CreateObject());
+    return needed(cJSON_CreateObject());
 }
 
 cJSON *tool_json_array(void)
 {
-    return made(cJSON_CreateArray());
+    return needed(cJSON_CreateArray());
 }
 
 void tool_json_add(cJSON *object, const char *key, cJSON *item)
 {
-    if (!cJSON_AddItemToObject(object, key, made(item)))
+    if (!cJSON_AddItemToObject(object, key, needed(item)))
         tool_out_of_memory();
 }
 
 void tool_json_append(cJSON *array, cJSON *item)
 {
-    if (!cJSON_AddItemToArray(array, made(item)))
+    if (!cJSON_AddItemToArray(array, needed(item)))
         tool_out_of_memory();
 }
 
@@ -136,9 +133,7 @@ void tool_json_append(cJSON *array, cJSON *item)
 static char *as_utf8(const char *text, bool *changed)
 {
     size_t left = strlen(text);
-    char *copy = malloc(3 * left + 1);
-    if (copy == NULL)
-        tool_out_of_memory();
+    char *copy = needed(malloc(3 * left + 1));
     char *at = copy;
     *changed = false;
     while (left > 0) {

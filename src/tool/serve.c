@@ -48,7 +48,8 @@ static const struct option options[] = {
 static struct shmrpc_server *_Atomic current;
 static volatile sig_atomic_t stopping;
 
-/* SRPC-SIGNAL-003: the server answers the call in hand, and closing it takes all six objects away. */
+/* SRPC-SIGNAL-003: the server answers the call in hand, and closing it takes all six objects away.
+ */
 static void stop(int number)
 {
     (void)number;
@@ -86,7 +87,8 @@ static void install(struct signals *signals)
     sigaction(SIGPIPE, &action, &signals->broken_pipe);
 }
 
-/* SRPC-SIGNAL-004. A second signal that is pending by now says nothing new, so our own handler still takes it. */
+/* SRPC-SIGNAL-004. A second signal that is pending by now says nothing new, so our own handler
+ * still takes it. */
 static void restore(const struct signals *signals)
 {
     block(signals, SIG_UNBLOCK);
