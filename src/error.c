@@ -48,12 +48,16 @@ const char *shmrpc_version(void)
     return SHMRPC_VERSION;
 }
 
-/* Texts may quote names and remote bytes; one event stays one line whatever they hold. */
+/* SRPC-SEC-002: texts may quote names and remote bytes; one event stays one line whatever they hold.
+ * The controls U+0080 to U+009F, which some terminals obey, are two bytes in UTF-8. */
 static void make_one_line(char *text)
 {
-    for (char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
+        if (*at < 0x20 || *at == 0x7f)
             *at = ' ';
+        else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+            at[0] = at[1] = ' ';
+    }
 }
 
 static void fill(struct shmrpc_error *error, enum shmrpc_status status, int system_errno,

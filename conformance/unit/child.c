@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "child.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+_Noreturn void child_failed(const char *what, const char *file, int line)
+{
+    dprintf(STDERR_FILENO, "%s:%d: in a child: %s failed (errno %d)\n", file, line, what, errno);
+    _exit(1);
+}
+
+pid_t child_start(void (*run)(void *argument), void *argument)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    run(argument);
+    _exit(0);
+}
+
+int child_wait(pid_t pid)
+{
+    int status = 0;
+    pid_t ended;
+    do
+        ended = waitpid(pid, &status, 0);
+    while (ended < 0 && errno == EINTR);
+    assert_int_equal(ended, pid);
+    return status;
+}
+
+void child_kill(pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    support_ignore(child_wait(pid));
+}
+
+void child_run(void (*run)(void *argument), void *argument)
+{
+    int status = child_wait(child_start(run, argument));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SKIPS)
+        skip();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* A filter that gives one system call an outcome and lets all others pass. */
+static void filter(long call, int which, unsigned value, unsigned outcome)
+{
+    /* The low half of the argument comes first on a little-endian machine. */
+    unsigned offset = (unsigned)offsetof(struct seccomp_data, args) + 8 * (which < 0 ? 0 : (unsigned)which);
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, outcome),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_filter always[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, outcome),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    if (which < 0)
+        program = (struct sock_fprog){sizeof always / sizeof always[0], always};
+    CHILD_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+        dprintf(STDERR_FILENO, "skipped: no system call can be refused here (errno %d)\n", errno);
+        _exit(CHILD_SKIPS);
+    }
+}
+
+void child_refuse(long call, int which, unsigned value, int error)
+{
+    filter(call, which, value, SECCOMP_RET_ERRNO | (unsigned)error);
+}
+
+void child_forbid(long call)
+{
+    filter(call, -1, 0, SECCOMP_RET_KILL_PROCESS);
+}
+
+size_t count_descriptors(void)
+{
+    size_t count = 0;
+    DIR *list = opendir("/proc/self/fd");
+    assert_non_null(list);
+    while (readdir(list) != NULL)
+        count++;
+    closedir(list);
+    return count;
+}
