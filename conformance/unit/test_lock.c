@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Room lock: the kernel's word on who lives, and what a fork must not carry over.
+ *
+ * Cannot be fired: the SYS_OKs about the mutex, the once-control and pthread_atfork(), which fail
+ * only for lack of memory or a corrupt mutex.
+ */
+#include "child.h"
+#include "lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { NO_DESCRIPTOR = 987654 };
+
+static int new_file(void)
+{
+    int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* Another open file of the same inode, as another process would have it. */
+static int open_again(int fd, int flags)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int other = open(path, flags | O_CLOEXEC);
+    assert_true(other >= 0);
+    return other;
+}
+
+static void test_SRPC_OWN_001_SRPC_RECLAIM_002_one_open_file_has_it(void **state)
+{
+    (void)state;
+    int one = new_file();
+    int two = open_again(one, O_RDWR);
+    assert_int_equal(shmrpc_lock_take(one), SHMRPC_OK);
+    assert_int_equal(shmrpc_lock_take(two), SHMRPC_BUSY);
+    assert_int_equal(shmrpc_lock_take(one), SHMRPC_OK);
+    shmrpc_lock_drop(two); /* not its own: changes nothing */
+    assert_int_equal(shmrpc_lock_take(two), SHMRPC_BUSY);
+    shmrpc_lock_drop(one);
+    assert_int_equal(shmrpc_lock_take(two), SHMRPC_OK);
+    assert_int_equal(shmrpc_lock_take(one), SHMRPC_BUSY);
+    close(two);
+    assert_int_equal(shmrpc_lock_take(one), SHMRPC_OK);
+    close(one);
+}
+
+static void test_SRPC_OWN_007_probing_takes_nothing(void **state)
+{
+    (void)state;
+    int one = new_file();
+    int two = open_again(one, O_RDWR);
+    assert_false(shmrpc_lock_held(one));
+    assert_false(shmrpc_lock_held(two));
+    assert_int_equal(shmrpc_lock_take(two), SHMRPC_OK);
+    assert_true(shmrpc_lock_held(one));
+    assert_false(shmrpc_lock_held(two)); /* by another, it says */
+    int reader = open_again(one, O_RDONLY);
+    assert_true(shmrpc_lock_held(reader));
+    shmrpc_lock_drop(two);
+    assert_false(shmrpc_lock_held(one));
+    assert_false(shmrpc_lock_held(reader));
+    close(reader);
+    close(two);
+    close(one);
+}
+
+/* The whole file: also what grows behind its present end. */
+static void test_SRPC_OWN_001_the_whole_file_is_locked(void **state)
+{
+    (void)state;
+    int one = new_file();
+    int two = open_again(one, O_RDWR);
+    assert_int_equal(shmrpc_lock_take(one), SHMRPC_OK);
+    struct flock far = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1 << 20, .l_len = 1};
+    assert_int_equal(fcntl(two, F_OFD_SETLK, &far), -1);
+    assert_int_equal(errno, EAGAIN);
+    struct flock shared = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+    assert_int_equal(fcntl(two, F_OFD_SETLK, &shared), -1);
+    close(two);
+    close(one);
+}
+
+/* Unlike the older kind of lock, it outlives the closing of other descriptors of the file. */
+static void test_SRPC_OWN_001_closing_another_descriptor_drops_nothing(void **state)
+{
+    (void)state;
+    int one = new_file();
+    int two = open_again(one, O_RDWR);
+    int three = open_again(one, O_RDWR);
+    assert_int_equal(shmrpc_lock_take(one), SHMRPC_OK);
+    close(three);
+    assert_true(shmrpc_lock_held(two));
+    close(two);
+    close(one);
+}
+
+struct holder {
+    int file;  /* to be opened anew and locked */
+    int ready; /* one byte says that it is */
+};
+
+static void hold_until_killed(void *argument)
+{
+    const struct holder *holder = argument;
+    int fd = open_again(holder->file, O_RDWR);
+    CHILD_CHECK(shmrpc_lock_take(fd) == SHMRPC_OK);
+    CHILD_CHECK(write(holder->ready, "r", 1) == 1);
+    for (;;)
+        pause();
+}
+
+static void test_SRPC_OWN_006_SRPC_OWN_008_death_frees_it_and_a_stop_does_not(void **state)
+{
+    (void)state;
+    int ends[2];
+    char byte;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    struct holder holder = {new_file(), ends[1]};
+    pid_t pid = child_start(hold_until_killed, &holder);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    assert_true(shmrpc_lock_held(holder.file));
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    int status;
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    assert_true(shmrpc_lock_held(holder.file));
+    assert_int_equal(shmrpc_lock_take(holder.file), SHMRPC_BUSY);
+    child_kill(pid);
+    assert_false(shmrpc_lock_held(holder.file));
+    assert_int_equal(shmrpc_lock_take(holder.file), SHMRPC_OK);
+    close(holder.file);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void take_where_locks_have_run_out(void *argument)
+{
+    int fd = *(int *)argument;
+    child_refuse(SYS_fcntl, 1, F_OFD_SETLK, ENOLCK);
+    CHILD_CHECK(shmrpc_lock_take(fd) == SHMRPC_SYSTEM);
+    CHILD_CHECK(errno == ENOLCK);
+}
+
+static void test_a_refusing_kernel_is_an_error(void **state)
+{
+    (void)state;
+    int fd = new_file();
+    child_run(take_where_locks_have_run_out, &fd);
+    close(fd);
+}
+
+/* What the library embeds into its objects: a node and the descriptor it speaks for. */
+struct thing {
+    struct shmrpc_fork_node node;
+    int fd;
+    int called;
+};
+
+static void forget_in_child(struct shmrpc_fork_node *node)
+{
+    struct thing *thing = (struct thing *)(void *)node;
+    close(thing->fd);
+    thing->fd = -1;
+    thing->called++;
+}
+
+static void test_assertions(void **state)
+{
+    (void)state;
+    int writable = new_file();
+    int reader = open_again(writable, O_RDONLY);
+    struct shmrpc_fork_node node = {NULL, NULL, NULL};
+    struct shmrpc_fork_node one = {NULL, NULL, NULL};
+    struct shmrpc_fork_node two = {&one, &one, NULL};
+    expect_check_failure(support_ignore(shmrpc_lock_take(-1)));
+    expect_check_failure(shmrpc_lock_drop(-1));
+    expect_check_failure(support_ignore(shmrpc_lock_held(-1)));
+    /* Our own bugs: a descriptor that is closed, or not open for writing. */
+    expect_check_failure(support_ignore(shmrpc_lock_take(NO_DESCRIPTOR)));
+    expect_check_failure(support_ignore(shmrpc_lock_take(reader)));
+    expect_check_failure(shmrpc_lock_drop(NO_DESCRIPTOR));
+    expect_check_failure(support_ignore(shmrpc_lock_held(NO_DESCRIPTOR)));
+    expect_check_failure(shmrpc_fork_add(NULL, NULL));
+    expect_check_failure(shmrpc_fork_add(&node, NULL));
+    expect_check_failure(shmrpc_fork_add(&two, forget_in_child));
+    expect_check_failure(shmrpc_fork_remove(NULL));
+    expect_check_failure(shmrpc_fork_remove(&two)); /* its neighbour does not know it */
+    one.previous = &two;
+    expect_check_failure(shmrpc_fork_remove(&two)); /* nor from the other side */
+    close(reader);
+    close(writable);
+}
+
+static void add(struct thing *thing)
+{
+    shmrpc_fork_block();
+    thing->fd = new_file();
+    thing->called = 0;
+    assert_int_equal(shmrpc_lock_take(thing->fd), SHMRPC_OK);
+    shmrpc_fork_add(&thing->node, forget_in_child);
+    shmrpc_fork_unblock();
+}
+
+static void take_out(struct thing *thing)
+{
+    shmrpc_fork_block();
+    shmrpc_fork_remove(&thing->node);
+    if (thing->fd >= 0)
+        close(thing->fd);
+    thing->fd = -1;
+    shmrpc_fork_unblock();
+}
+
+static void live_until_killed(void *argument)
+{
+    CHILD_CHECK(write(*(int *)argument, "r", 1) == 1);
+    for (;;)
+        pause();
+}
+
+static void test_SRPC_FORK_002_a_living_child_keeps_no_lock(void **state)
+{
+    (void)state;
+    int ends[2];
+    char byte;
+    struct thing thing = {.fd = -1};
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    add(&thing);
+    int witness = open_again(thing.fd, O_RDWR);
+    pid_t pid = child_start(live_until_killed, &ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    assert_int_equal(thing.called, 0); /* the parent's copy is whole */
+    assert_true(shmrpc_lock_held(witness));
+    take_out(&thing);
+    /* The child lives, and its copy of the descriptor is gone. */
+    assert_false(shmrpc_lock_held(witness));
+    child_kill(pid);
+    close(witness);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* The counterpart: a descriptor that no node speaks for does keep the lock in the child. */
+static void test_SRPC_FORK_002_is_needed(void **state)
+{
+    (void)state;
+    int ends[2];
+    char byte;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    int fd = new_file();
+    int witness = open_again(fd, O_RDWR);
+    assert_int_equal(shmrpc_lock_take(fd), SHMRPC_OK);
+    pid_t pid = child_start(live_until_killed, &ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    close(fd);
+    assert_true(shmrpc_lock_held(witness));
+    child_kill(pid);
+    assert_false(shmrpc_lock_held(witness));
+    close(witness);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+enum { THINGS = 20 };
+
+static void look_in_grandchild(void *argument)
+{
+    const struct thing *things = argument;
+    for (int i = 0; i < THINGS; i++)
+        CHILD_CHECK(things[i].called == (i % 3 == 0 ? 0 : 1)); /* not a second time */
+}
+
+static void look_in_child(void *argument)
+{
+    struct thing *things = argument;
+    for (int i = 0; i < THINGS; i++) {
+        CHILD_CHECK(things[i].called == (i % 3 == 0 ? 0 : 1));
+        CHILD_CHECK((fcntl(things[i].fd, F_GETFD) == -1) == (things[i].fd == -1));
+    }
+    /* A child can use the library itself: the list is empty, the mutex free. */
+    take_out(&things[1]);
+    struct thing own = {.fd = -1};
+    shmrpc_fork_block();
+    own.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    shmrpc_fork_add(&own.node, forget_in_child);
+    shmrpc_fork_unblock();
+    pid_t pid = fork();
+    if (pid == 0) {
+        look_in_grandchild(things);
+        CHILD_CHECK(own.called == 1);
+        _exit(0);
+    }
+    int status = 0;
+    CHILD_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHILD_CHECK(own.called == 0);
+    take_out(&own);
+}
+
+static void test_SRPC_FORK_001_each_listed_node_is_told_once(void **state)
+{
+    (void)state;
+    struct thing things[THINGS];
+    size_t before = count_descriptors();
+    for (int i = 0; i < THINGS; i++) {
+        things[i] = (struct thing){.fd = -1};
+        add(&things[i]);
+    }
+    for (int i = 0; i < THINGS; i += 3)
+        take_out(&things[i]); /* first, middle and last ones of the list */
+    child_run(look_in_child, things);
+    for (int i = 0; i < THINGS; i++) {
+        assert_int_equal(things[i].called, 0);
+        take_out(&things[i]); /* a second time for some: harmless */
+    }
+    assert_int_equal(count_descriptors(), before);
+}
+
+static atomic_int forked;
+
+static void *fork_once(void *nothing)
+{
+    (void)nothing;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    atomic_store(&forked, pid > 0 ? 1 : -1);
+    int status = 0;
+    return waitpid(pid, &status, 0) == pid && status == 0 ? NULL : &forked;
+}
+
+static void test_SRPC_FORK_002_a_fork_waits_for_who_has_blocked_it(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    void *result = NULL;
+    atomic_store(&forked, 0);
+    shmrpc_fork_block();
+    assert_int_equal(pthread_create(&thread, NULL, fork_once, NULL), 0);
+    usleep(50000); /* time enough for a fork that did not wait */
+    assert_int_equal(atomic_load(&forked), 0);
+    shmrpc_fork_unblock();
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_null(result);
+    assert_int_equal(atomic_load(&forked), 1);
+}
+
+static void *add_and_remove(void *stop)
+{
+    struct thing thing = {.fd = -1};
+    while (!atomic_load((atomic_bool *)stop)) {
+        shmrpc_fork_block();
+        thing.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        shmrpc_fork_add(&thing.node, forget_in_child);
+        shmrpc_fork_unblock();
+        take_out(&thing);
+    }
+    return NULL;
+}
+
+static void count_in_child(void *argument)
+{
+    size_t expected = *(size_t *)argument;
+    CHILD_CHECK(count_descriptors() == expected);
+}
+
+/* However a fork falls into the work of other threads, the child has none of their descriptors. */
+static void test_SRPC_FORK_002_forks_amid_threads_leave_no_descriptor(void **state)
+{
+    (void)state;
+    enum { THREADS = 3 };
+    pthread_t threads[THREADS];
+    atomic_bool stop = false;
+    size_t before = count_descriptors();
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, add_and_remove, &stop), 0);
+    int rounds = support_under_valgrind() ? 10 : 100;
+    for (int i = 0; i < rounds; i++)
+        child_run(count_in_child, &before);
+    atomic_store(&stop, true);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(count_descriptors(), before);
+}
+
+int main(void)
+{
+    support_limit_seconds(60);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_SRPC_OWN_001_SRPC_RECLAIM_002_one_open_file_has_it),
+        cmocka_unit_test(test_SRPC_OWN_007_probing_takes_nothing),
+        cmocka_unit_test(test_SRPC_OWN_001_the_whole_file_is_locked),
+        cmocka_unit_test(test_SRPC_OWN_001_closing_another_descriptor_drops_nothing),
+        cmocka_unit_test(test_SRPC_OWN_006_SRPC_OWN_008_death_frees_it_and_a_stop_does_not),
+        cmocka_unit_test(test_a_refusing_kernel_is_an_error),
+        cmocka_unit_test(test_assertions),
+        cmocka_unit_test(test_SRPC_FORK_002_a_living_child_keeps_no_lock),
+        cmocka_unit_test(test_SRPC_FORK_002_is_needed),
+        cmocka_unit_test(test_SRPC_FORK_001_each_listed_node_is_told_once),
+        cmocka_unit_test(test_SRPC_FORK_002_a_fork_waits_for_who_has_blocked_it),
+        cmocka_unit_test(test_SRPC_FORK_002_forks_amid_threads_leave_no_descriptor),
+    };
+    return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
+}
