@@ -21,14 +21,19 @@ void shmrpc_segment_path(const char *file, char path[SHMRPC_FILE_NAME_BYTES + 16
     ENSURE(length < SHMRPC_FILE_NAME_BYTES + 16);
 }
 
-/* SRPC-SEG-005: posix_fallocate returns the error instead of setting errno, and gives up on
- * signals. */
+/* SRPC-SEG-005: posix_fallocate returns the error instead of setting errno. On many
+ * kernels tmpfs gives up at any signal and takes back all that the call had reserved, so it is
+ * called for pieces that are reserved before a timer's next signal comes; each is kept. */
 static int allocate(int fd, size_t bytes)
 {
-    int result;
-    do
-        result = posix_fallocate(fd, 0, (off_t)bytes);
-    while (result == EINTR);
+    const size_t piece = (size_t)2 << 20;
+    int result = 0;
+    for (size_t at = 0; at < bytes && (result == 0 || result == EINTR);) {
+        size_t length = bytes - at < piece ? bytes - at : piece;
+        result = posix_fallocate(fd, (off_t)at, (off_t)length);
+        if (result == 0)
+            at += length;
+    }
     return result;
 }
 
