@@ -11,6 +11,7 @@ Roles, arguments and output are those of driver.c, with the row's name in front:
 
 import array
 import importlib.metadata
+import os
 import platform
 import struct
 import sys
@@ -130,7 +131,7 @@ def main(row, role, *argument):
         return
     endpoint, _, buffer_bytes = argument[:3]
     if role == "serve":
-        peer.serve(endpoint, int(buffer_bytes), lambda: print("ready", flush=True))
+        peer.serve(endpoint, int(buffer_bytes), lambda: os.write(1, b"ready\n"))
         return
     size, warmup, calls, rate, limit_ms, server = (int(a) for a in argument[4:])
     with open(argument[3], "rb") as file:
