@@ -126,7 +126,7 @@ enum kit_verdict verdict_from_name(const char *name);
 
 /* ---- adapter.c -------------------------------------------------------------------------------- */
 
-enum { ACTOR_MAX = 16 };
+enum { ACTOR_MAX = 16, ACTOR_CALLS = 128 };
 
 enum reply_kind {
     REPLY_OK,
@@ -150,12 +150,15 @@ struct adapter {
     char pending[24];       /* verb sent and not answered yet */
     bool alive;
     bool killed_by_us;
+    bool mourned;         /* its death is known and allowed for */
     pid_t forked;         /* the child that the verb fork left, if it lives on */
     int wait_status;
     cJSON *hello;
     char server[64];      /* handle of the last server.start */
     char client[64];      /* handle of the last client.open */
     char call[64];        /* handle of the last client.call_async */
+    char calls[ACTOR_CALLS][2][64]; /* calls under way: handle, expected result */
+    int call_count;
     struct tracer *tracer;
 };
 
@@ -342,6 +345,8 @@ struct run {
     bool has_mark[ACTOR_MAX];
     int step_number;
     bool victim_reached;
+    bool refused;            /* how the step with "branch" ended */
+    int round;               /* of the innermost repetition, ${i} */
     bool sweep_ended;
     bool finishing;
 };

@@ -55,6 +55,8 @@ static void expand_macro(struct run *run, const char *macro, struct kit_text *ou
         text_printf(out, "%s", run->last_id);
     } else if (strcmp(macro, "nonce") == 0) {
         text_printf(out, "nonce-%u", run->nonce);
+    } else if (strcmp(macro, "i") == 0) {
+        text_printf(out, "%d", run->round);
     } else if (strncmp(macro, "hex:", 4) == 0) {
         size_t length;
         unsigned char *bytes = hex_decode(macro + 4, &length);

@@ -153,12 +153,31 @@ static void judge(struct run *run, const cJSON *step, const cJSON *verb, bool is
     want_error(run, want);
 }
 
+/* A sweep's last run ends without a victim; and what a failed verb left is judged only if it failed. */
+static bool when_holds(struct run *run, const cJSON *step)
+{
+    const char *when = json_text(step, "when", NULL);
+    if (when == NULL)
+        return true;
+    if (strcmp(when, "killed") == 0)
+        return run->victim_reached;
+    if (strcmp(when, "lived") == 0)
+        return !run->victim_reached;
+    if (strcmp(when, "refused") == 0)
+        return run->refused;
+    if (strcmp(when, "accepted") == 0)
+        return !run->refused;
+    run_error(run, "unknown condition %s", when);
+}
+
 void step_run(struct run *run, const cJSON *step)
 {
     const cJSON *verb = step_verb_of(step);
     bool is_outcome = at_outcome_step || json_flag(step, "outcome", false);
     if (verb == NULL)
         run_error(run, "a step has no verb");
+    if (!when_holds(run, step))
+        return;
     char *shown = cJSON_PrintUnformatted(step);
     run->step_number++;
     run_log(run, "%d: %.300s", run->step_number, shown);
@@ -170,6 +189,8 @@ void step_run(struct run *run, const cJSON *step)
     step_find(verb->string)->function(run, verb, step);
     if (strcmp(run->outcome, "ok") != 0 || run->value != NULL)
         run_log(run, "   -> %s %.200s", run->outcome, run->value != NULL ? run->value : "");
+    if (json_flag(step, "branch", false))
+        run->refused = strcmp(run->outcome, "ok") != 0;
     judge(run, step, verb, is_outcome);
 }
 

@@ -38,11 +38,24 @@ static const char *command_of(const struct run *run, const char *actor)
     return reference ? run->options->reference : run->options->adapter;
 }
 
+/* SHMRPC_KIT_MALLOC of a sweep over the allocations of a verb. */
+static const char *fault_environment(struct run *run, const char *actor)
+{
+    const cJSON *sweep = run->test->sweep;
+    if (strcmp(json_text(sweep, "action", ""), "malloc") != 0 ||
+        strcmp(json_text(sweep, "victim", ""), actor) != 0)
+        return NULL;
+    run->victim_reached = true;
+    return kit_format("SHMRPC_KIT_MALLOC=%s:%d:%s", json_text(sweep, "verb", ""), run->point,
+                      json_text(sweep, "mode", "once"));
+}
+
 static struct tracer *tracer_for(struct run *run, const char *actor)
 {
     const cJSON *sweep = run->test->sweep;
     bool watched = json_flag(run->test->json, "watch_clock", false);
-    bool victim = sweep != NULL && strcmp(json_text(sweep, "victim", ""), actor) == 0;
+    bool victim = sweep != NULL && strcmp(json_text(sweep, "victim", ""), actor) == 0 &&
+                  strcmp(json_text(sweep, "action", "kill"), "malloc") != 0;
     if (!victim && !watched && !run->options->trace)
         return NULL;
     struct tracer *tracer = tracer_new();
@@ -71,6 +84,9 @@ static void spawn_actor(struct run *run, const char *actor, const cJSON *options
         .environment = json_text(options, "environment", NULL),
         .tracer = tracer_for(run, actor),
     };
+    const char *fault = fault_environment(run, actor);
+    if (fault != NULL)
+        spawn.environment = fault;
     int64_t uid = step_number(run, options, "uid", -1);
     spawn.have_uid = uid >= 0;
     spawn.uid = uid >= 0 ? (unsigned)uid : 0;
@@ -117,8 +133,10 @@ const char *run_channel(struct run *run, const cJSON *arguments)
             name[used] = 'n';
         name[bytes] = '\0';
     } else {
-        const char *text = json_text(arguments, "name", NULL);
-        snprintf(name, sizeof name, "%s%s", run->prefix, text != NULL ? text : "ch");
+        struct kit_text text = {0};
+        message_expand(run, json_text(arguments, "name", "ch"), 0, &text);
+        snprintf(name, sizeof name, "%s%s", run->prefix, text.data);
+        text_free(&text);
     }
     return name;
 }
@@ -178,7 +196,9 @@ static cJSON *call_arguments(struct run *run, struct adapter *adapter, const cJS
     struct kit_text expanded = {0};
     message_expand(run, method, 0, &expanded);
     char *hex = hex_encode(expanded.data != NULL ? expanded.data : "", expanded.length);
-    cJSON_AddStringToObject(verb, "handle", json_text(arguments, "handle", adapter->client));
+    cJSON_AddStringToObject(verb, "handle",
+                            json_text(arguments, "handle",
+                                      adapter->client[0] != '\0' ? adapter->client : "none"));
     cJSON_AddStringToObject(verb, "method", hex);
     free(hex);
     text_free(&expanded);
@@ -212,9 +232,11 @@ static cJSON *verb_arguments(struct run *run, struct adapter *adapter, const cha
         add_number(run, arguments, "wait_for_server_ms", verb, "wait_for_server_ms", -1);
         add_number(run, arguments, "wait_busy_ms", verb, "wait_busy_ms", -1);
     } else if (strcmp(name, "server.stop") == 0) {
-        cJSON_AddStringToObject(verb, "handle", json_text(arguments, "handle", adapter->server));
+        const char *known = adapter->server[0] != '\0' ? adapter->server : "none";
+        cJSON_AddStringToObject(verb, "handle", json_text(arguments, "handle", known));
     } else if (strcmp(name, "client.close") == 0) {
-        cJSON_AddStringToObject(verb, "handle", json_text(arguments, "handle", adapter->client));
+        const char *known = adapter->client[0] != '\0' ? adapter->client : "none";
+        cJSON_AddStringToObject(verb, "handle", json_text(arguments, "handle", known));
     } else if (strcmp(name, "client.wait") == 0) {
         cJSON_AddStringToObject(verb, "call", json_text(arguments, "call", adapter->call));
     } else if (strcmp(name, "fork") == 0) {
@@ -286,6 +308,7 @@ static void dead_or_killed(struct run *run, struct adapter *adapter, const cJSON
                                           adapter->tracer->action == TRACE_KILL);
     if (ours && adapter->tracer != NULL && adapter->tracer->reached)
         run->victim_reached = true;
+    adapter->mourned = true;
     run_outcome(run, ours ? "killed" : "died");
     run_detail(run, "%s ended: %s", adapter->actor, adapter_death(adapter));
     if (ours || step_allows(run, step, "died"))
@@ -383,20 +406,36 @@ static void after_start(struct run *run, struct adapter *adapter, const cJSON *b
                  present);
 }
 
-static void after_stop(struct run *run, const cJSON *arguments)
+static void after_stop(struct run *run, const cJSON *body, const cJSON *arguments)
 {
+    /* Why it had stopped serving before it was told to, if it had. */
+    run_outcome(run, json_text(body, "class", "ok"));
     int present = raw_present(run_channel(run, arguments));
     int left = (int)step_number(run, arguments, "leaves", 0);
     if (present != left)
         run_fail(run, "left_behind", "the server has ended, and %d of 6 objects exist", present);
 }
 
-static void after_call(struct run *run, struct adapter *adapter)
+static void after_call(struct run *run, struct adapter *adapter, const cJSON *step)
 {
+    const cJSON *want = cJSON_GetObjectItemCaseSensitive(step, "want");
     char *expected = expected_echo[actor_index(run, adapter)];
-    if (expected != NULL && (run->value == NULL || strcmp(run->value, expected) != 0))
+    /* A case that answers by hand says itself what should arrive. */
+    bool by_hand = cJSON_GetObjectItemCaseSensitive(want, "result") != NULL ||
+                   cJSON_GetObjectItemCaseSensitive(want, "result_text") != NULL;
+    if (!by_hand && expected != NULL && (run->value == NULL || strcmp(run->value, expected) != 0))
         run_fail(run, "stale_result", "the call returned %.100s, its own text was %s",
                  run->value != NULL ? run->value : "nothing", expected);
+}
+
+static void keep_call(struct run *run, struct adapter *adapter, const char *handle)
+{
+    const char *expected = expected_echo[actor_index(run, adapter)];
+    snprintf(adapter->call, sizeof adapter->call, "%s", handle);
+    if (adapter->call_count == ACTOR_CALLS)
+        run_error(run, "too many calls under way");
+    snprintf(adapter->calls[adapter->call_count][0], 64, "%s", handle);
+    snprintf(adapter->calls[adapter->call_count++][1], 64, "%s", expected != NULL ? expected : "");
 }
 
 static bool same_tree(const cJSON *a, const cJSON *b)
@@ -459,11 +498,11 @@ static void verb_finish(struct run *run, struct adapter *adapter, const char *na
     else if (strcmp(name, "server.start") == 0)
         after_start(run, adapter, body, arguments);
     else if (strcmp(name, "server.stop") == 0)
-        after_stop(run, arguments);
+        after_stop(run, body, arguments);
     else if (strcmp(name, "client.call") == 0 || strcmp(name, "client.wait") == 0)
-        after_call(run, adapter);
+        after_call(run, adapter, step);
     else if (strcmp(name, "client.call_async") == 0)
-        snprintf(adapter->call, sizeof adapter->call, "%s", json_text(body, "call", ""));
+        keep_call(run, adapter, json_text(body, "call", ""));
     else if (strcmp(name, "codec.decode") == 0)
         after_decode(run, body, step);
     else if (strcmp(name, "codec.encode") == 0)
@@ -525,6 +564,26 @@ static void quit_step(struct run *run, const cJSON *arguments, const cJSON *step
         run_fail(run, "crash", "%s ended after quit: %s", adapter->actor, adapter_death(adapter));
 }
 
+/* Every call under way must come back with its own text. */
+static void wait_all_step(struct run *run, const cJSON *arguments, const cJSON *step)
+{
+    struct adapter *adapter = actor_of(run, arguments, "client");
+    for (int i = 0; i < adapter->call_count; i++) {
+        cJSON *wait = cJSON_CreateObject();
+        int at = actor_index(run, adapter);
+        cJSON_AddStringToObject(wait, "call", adapter->calls[i][0]);
+        free(expected_echo[at]);
+        expected_echo[at] = adapter->calls[i][1][0] != '\0' ? kit_copy(adapter->calls[i][1]) : NULL;
+        verb_send(run, adapter, "client.wait", wait);
+        verb_finish(run, adapter, "client.wait", wait, step);
+        cJSON_Delete(wait);
+        if (!step_allows(run, step, run->outcome))
+            run_fail(run, run->outcome, "call %d of %d ended as %s", i + 1, adapter->call_count,
+                     run->outcome);
+    }
+    adapter->call_count = 0;
+}
+
 /* A call of count must find as many side effects as the case allows. */
 static void count_step(struct run *run, const cJSON *arguments, const cJSON *step)
 {
@@ -552,4 +611,5 @@ const struct step_verb adapter_verbs[] = {
     {"fork", adapter_step},         {"quit", quit_step},
     {"begin", begin_step},          {"end", end_step},
     {"spawn", spawn_step},          {"count", count_step},
+    {"client.wait_all", wait_all_step},
     {NULL, NULL}};

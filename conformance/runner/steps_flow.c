@@ -25,6 +25,7 @@ static void repeat_step(struct run *run, const cJSON *arguments, const cJSON *st
     for (int64_t i = 0; i < times; i++) {
         const cJSON *inner;
         size_t log = run->log.length;
+        run->round = (int)i;
         cJSON_ArrayForEach(inner, steps)
         {
             step_run(run, inner);
@@ -273,8 +274,8 @@ static void image_step(struct run *run, const cJSON *arguments, const cJSON *ste
             run_finish(run, VERDICT_PASS, "pass", "no further image");
         }
         wanted = name;
+        run->victim_reached = true;
     }
-    run->victim_reached = true;
     image_load(run, wanted, step);
 }
 

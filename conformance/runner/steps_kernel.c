@@ -403,6 +403,7 @@ static void reap_step(struct run *run, const cJSON *arguments, const cJSON *step
         return;
     }
     run_detail(run, "%s", adapter_death(adapter));
+    adapter->mourned = true;
     int status = adapter->wait_status;
     if (WIFSIGNALED(status))
         run_outcome(run, adapter->killed_by_us ? "killed" : "died");

@@ -36,7 +36,7 @@ static struct raw *raw_of(struct run *run, const cJSON *arguments)
 static const char *dead_actor(struct run *run)
 {
     for (int i = 0; i < run->actor_count; i++)
-        if (!run->actors[i].killed_by_us && adapter_dead(&run->actors[i]))
+        if (!run->actors[i].killed_by_us && !run->actors[i].mourned && adapter_dead(&run->actors[i]))
             return run->actors[i].actor;
     return NULL;
 }
@@ -68,13 +68,20 @@ static bool lost(struct run *run, const cJSON *step, const char *outcome)
     if (outcome == NULL)
         return false;
     run_outcome(run, outcome);
-    for (int i = 0; i < run->actor_count; i++)
-        if (run->actors[i].tracer != NULL && run->actors[i].tracer->reached)
-            run->victim_reached = true;
-    if (strcmp(outcome, "died") == 0 && run->victim_reached)
+    for (int i = 0; i < run->actor_count; i++) {
+        struct adapter *adapter = &run->actors[i];
+        if (adapter->tracer == NULL || !adapter->tracer->reached ||
+            adapter->tracer->action != TRACE_KILL || !adapter_dead(adapter))
+            continue;
+        run->victim_reached = true;
+        adapter->mourned = true;
         run_outcome(run, "killed");
-    if (step_allows(run, step, run->outcome))
+    }
+    if (step_allows(run, step, run->outcome)) {
+        for (int i = 0; i < run->actor_count; i++)
+            run->actors[i].mourned = run->actors[i].mourned || adapter_dead(&run->actors[i]);
         return true;
+    }
     run_fail(run, strcmp(outcome, "died") == 0 ? "crash" : outcome, "%s",
              run->detail.data != NULL ? run->detail.data : "");
 }
@@ -280,6 +287,8 @@ static void receive_response(struct run *run, struct raw *raw, const cJSON *step
 
 static void recv_step(struct run *run, const cJSON *arguments, const cJSON *step)
 {
+    if (json_text(arguments, "id", NULL) != NULL)
+        snprintf(run->last_id, sizeof run->last_id, "%s", json_text(arguments, "id", ""));
     receive_response(run, raw_of(run, arguments), step);
     if (strcmp(run->outcome, "result") == 0 && step_allows(run, step, "ok"))
         run_outcome(run, "ok");

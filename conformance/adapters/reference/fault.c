@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Allocations that fail on request: linked with --wrap for malloc, calloc and realloc, so that the
+ * library's own allocations pass through here.
+ */
+#include "adapter.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+static _Thread_local long countdown; /* 0: not armed */
+static _Thread_local bool always;
+
+void fault_begin(const char *verb)
+{
+    const char *text = getenv("SHMRPC_KIT_MALLOC");
+    char wanted[32], mode[16];
+    long n;
+    if (text == NULL || sscanf(text, "%31[^:]:%ld:%15s", wanted, &n, mode) != 3 ||
+        strcmp(wanted, verb) != 0)
+        return;
+    always = strcmp(mode, "always") == 0;
+    countdown = n;
+}
+
+void fault_end(void)
+{
+    countdown = 0;
+}
+
+static bool fails(void)
+{
+    if (countdown == 0)
+        return false;
+    if (countdown > 1) {
+        countdown--;
+        return false;
+    }
+    if (!always)
+        countdown = 0;
+    errno = ENOMEM;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return fails() ? NULL : __real_realloc(memory, size);
+}
