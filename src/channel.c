@@ -511,7 +511,9 @@ void shmrpc_channel_discard_response(struct shmrpc_channel *channel)
         return;
     CRASH_POINT("discard.taken", NULL);
     shmrpc_frame_clear(slot->segment.map);
-    (void)post(channel, &slot->empty);
+    /* A stray post beside a free slot announced nothing; taking its token was the whole cure. */
+    if (shmrpc_wait_value(semaphore(&slot->empty)) == 0)
+        (void)post(channel, &slot->empty);
 }
 
 bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel)
@@ -525,14 +527,14 @@ bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel)
 {
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
     REQUIRE(channel->complete);
-    return shmrpc_lock_take(channel->response.segment.fd) == SHMRPC_OK;
+    return shmrpc_lease_take(channel->response.segment.fd) == SHMRPC_OK;
 }
 
 void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel)
 {
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
     REQUIRE(channel->complete);
-    shmrpc_lock_drop(channel->response.segment.fd);
+    shmrpc_lease_drop(channel->response.segment.fd);
 }
 
 bool shmrpc_channel_names_held(struct shmrpc_channel *channel)

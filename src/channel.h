@@ -100,8 +100,7 @@ size_t shmrpc_channel_outgoing_capacity(const struct shmrpc_channel *channel);
 
 /** Client: whether the server is known to be dead: a marked channel whose lock is free. */
 bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel);
-/** Server: take the client lock, so that no client comes in while slots are repaired. False if a
- *  client holds it. */
+/** Server: have the response segment for oneself, by a lease. False if any process holds it. */
 bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel);
 void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel);
 /** Server: whether all six names still lead to our objects. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 static struct flock whole_file(short type)
@@ -38,6 +39,24 @@ bool shmrpc_lock_held(int fd)
     struct flock lock = whole_file(F_WRLCK);
     SYS_OK(fcntl(fd, F_OFD_GETLK, &lock));
     return lock.l_type != F_UNLCK;
+}
+
+enum shmrpc_status shmrpc_lease_take(int fd)
+{
+    REQUIRE(fd >= 0);
+    /* Before each lease: giving one back resets the signal to SIGIO, which ends a process. */
+    SYS_OK(fcntl(fd, F_SETSIG, SIGURG));
+    if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0)
+        return SHMRPC_OK;
+    ENSURE(errno != EBADF);
+    return errno == EAGAIN ? SHMRPC_BUSY : SHMRPC_SYSTEM;
+}
+
+void shmrpc_lease_drop(int fd)
+{
+    REQUIRE(fd >= 0);
+    /* Fails where the kernel broke the lease because we were stopped for too long. */
+    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
 }
 
 static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;

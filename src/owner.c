@@ -1,116 +1,101 @@
 /* SPDX-License-Identifier: MIT */
 #include "owner.h"
 #include "check.h"
-#include "crash.h"
 #include "error.h"
-#include "scan.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include <stddef.h>
 
-/* The objects that stand under a channel's names now. */
+/* What stands under a channel's names beside req: opened, so that it can be looked at and leased. */
 struct remains {
-    struct shmrpc_inode inodes[SHMRPC_OBJECT_COUNT];
+    struct shmrpc_segment pieces[SHMRPC_OBJECT_COUNT];
     char files[SHMRPC_OBJECT_COUNT][SHMRPC_FILE_NAME_BYTES];
-    bool marked[SHMRPC_OBJECT_COUNT];
     size_t count;
 };
 
-/* Collect them, except those that belong to own (may be null). What is no regular file of our uid
- * is nobody's channel: refused, and nothing is touched. */
+static void drop(struct remains *remains)
+{
+    for (size_t i = 0; i < remains->count; i++)
+        shmrpc_segment_drop(&remains->pieces[i]);
+    remains->count = 0;
+}
+
+/* Collect the pieces that are not own's (may be null). SRPC-RECLAIM-001: what is no regular file of
+ * our uid and mode is nobody's channel: refused, and nothing is touched. */
 static enum shmrpc_status collect(const char *name, struct shmrpc_channel *own,
                                   struct remains *remains, struct shmrpc_error *error)
 {
     remains->count = 0;
-    /* req is collected last, so that it is removed last (SRPC-RECLAIM-009). */
-    for (unsigned i = SHMRPC_OBJECT_RESP; i <= SHMRPC_OBJECT_COUNT; i++) {
-        enum shmrpc_object object = (enum shmrpc_object)(i % SHMRPC_OBJECT_COUNT);
+    for (unsigned i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
+        enum shmrpc_object object = (enum shmrpc_object)i;
         char *file = remains->files[remains->count];
-        char path[SHMRPC_FILE_NAME_BYTES + 16];
         shmrpc_name_object(name, object, file);
-        shmrpc_segment_path(file, path);
-        struct stat status;
-        if (lstat(path, &status) != 0 ||
-            (own != NULL && shmrpc_segment_is(shmrpc_channel_object(own, object), file)))
+        if (own != NULL && shmrpc_segment_is(shmrpc_channel_object(own, object), file))
             continue;
-        errno = EPERM;
-        /* SRPC-RECLAIM-001 */
-        if (!S_ISREG(status.st_mode))
-            return shmrpc_error_system(error, "%s is in the way and is not a regular file", path);
-        if (status.st_uid != geteuid())
-            return shmrpc_error_system(error, "%s is in the way and belongs to user %u", path,
-                                       (unsigned)status.st_uid);
-        remains->inodes[remains->count].device = status.st_dev;
-        remains->inodes[remains->count].inode = status.st_ino;
-        remains->marked[remains->count] = (status.st_mode & SHMRPC_MARK) != 0;
-        remains->count++;
+        enum shmrpc_status status =
+            shmrpc_segment_open(file, 0, &remains->pieces[remains->count], error);
+        if (status == SHMRPC_OK) {
+            remains->count++;
+        } else if (status != SHMRPC_NOT_FOUND) {
+            drop(remains);
+            return status;
+        }
     }
     return SHMRPC_OK;
 }
 
-/* The proof for objects that no lock speaks for: nobody holds them.
- * @param dead_owner the lock on a marked req was got, which speaks for the marked ones. */
-static enum shmrpc_status prove_abandoned(const char *name, const struct remains *remains,
-                                          bool dead_owner, struct shmrpc_error *error)
+/* SRPC-RECLAIM-005: no lock speaks for it, so the proof is that nobody else has it open or mapped; and
+ * nobody can get it as long as the lease is held. */
+static enum shmrpc_status prove_unheld(const struct shmrpc_segment *piece, const char *name,
+                                       struct shmrpc_error *error)
 {
-    struct shmrpc_inode doubtful[SHMRPC_OBJECT_COUNT];
-    size_t count = 0;
-    for (size_t i = 0; i < remains->count; i++)
-        if (!(dead_owner && remains->marked[i]))
-            doubtful[count++] = remains->inodes[i];
-    /* SRPC-RECLAIM-004 */
-    if (count == 0)
-        return SHMRPC_OK;
-    /* SRPC-RECLAIM-012 */
-    if (!shmrpc_scan_sees_all())
+    enum shmrpc_status status = shmrpc_lease_take(piece->fd);
+    if (status == SHMRPC_BUSY)
+        return shmrpc_error_set(error, SHMRPC_BUSY, "a living process holds the channel \"%s\"", name);
+    /* SRPC-RECLAIM-006 */
+    if (status != SHMRPC_OK)
         return shmrpc_error_set(error, SHMRPC_BUSY,
-                                "the unmarked channel \"%s\" may be held outside this PID namespace",
+                                "the channel \"%s\" cannot be proven dead: this system has no leases",
                                 name);
-    struct shmrpc_holder holder;
-    struct shmrpc_error scan;
-    /* SRPC-RECLAIM-005, SRPC-RECLAIM-006 */
-    enum shmrpc_status status = shmrpc_scan_holder(doubtful, count, &holder, &scan);
-    if (status == SHMRPC_OK)
-        return SHMRPC_OK;
-    if (status == SHMRPC_SYSTEM) {
-        errno = scan.system_errno;
-        return shmrpc_error_system(error, "cannot look for holders of the channel \"%s\"", name);
-    }
-    return shmrpc_error_set(error, status, "the channel \"%s\" is %s", name, scan.text);
+    return SHMRPC_OK;
 }
 
-static enum shmrpc_status unlink_remains(const struct remains *remains, struct shmrpc_error *error)
+static enum shmrpc_status prove_all_unheld(const struct remains *remains, bool dead_owner,
+                                           const char *name, struct shmrpc_error *error)
 {
-    for (size_t i = 0; i < remains->count; i++) {
-        char path[SHMRPC_FILE_NAME_BYTES + 16];
-        struct stat status;
-        shmrpc_segment_path(remains->files[i], path);
-        CRASH_POINT("reclaim.unlink", remains->files[i]);
-        /* A look before each: what was proven dead is this inode, not whatever has its name now. */
-        if (lstat(path, &status) != 0 || status.st_dev != remains->inodes[i].device ||
-            status.st_ino != remains->inodes[i].inode)
-            continue;
-        if (unlink(path) != 0 && errno != ENOENT)
-            return shmrpc_error_system(error, "cannot remove %s", path);
-        CRASH_POINT("reclaim.unlinked", remains->files[i]);
-    }
-    return SHMRPC_OK;
+    enum shmrpc_status status = SHMRPC_OK;
+    /* SRPC-RECLAIM-004: the lock on a marked req speaks for the marked pieces. */
+    for (size_t i = 0; status == SHMRPC_OK && i < remains->count; i++)
+        if (!(dead_owner && remains->pieces[i].marked))
+            status = prove_unheld(&remains->pieces[i], name, error);
+    return status;
+}
+
+static void unlink_all(const struct remains *remains)
+{
+    for (size_t i = 0; i < remains->count; i++)
+        shmrpc_segment_unlink(&remains->pieces[i], remains->files[i]);
 }
 
 /* With the lock on req in our hand: a marked req's owner is dead, and so is whatever nobody holds.
- * SRPC-RECLAIM-010: req goes last, so a crash in here leaves the same case. */
+ * SRPC-RECLAIM-009, SRPC-RECLAIM-010: req goes last, so a crash in here leaves the same case. */
 static enum shmrpc_status remove_dead(const char *name, const struct shmrpc_segment *request,
                                       struct shmrpc_error *error)
 {
+    char file[SHMRPC_FILE_NAME_BYTES];
     struct remains remains;
     enum shmrpc_status status = collect(name, NULL, &remains, error);
+    if (status != SHMRPC_OK)
+        return status;
+    if (!request->marked)
+        status = prove_unheld(request, name, error);
     if (status == SHMRPC_OK)
-        status = prove_abandoned(name, &remains, request->marked, error);
-    if (status == SHMRPC_OK)
-        status = unlink_remains(&remains, error);
+        status = prove_all_unheld(&remains, request->marked, name, error);
+    if (status == SHMRPC_OK) {
+        unlink_all(&remains);
+        shmrpc_name_object(name, SHMRPC_OBJECT_REQ, file);
+        shmrpc_segment_unlink(request, file);
+    }
+    drop(&remains);
     return status;
 }
 
@@ -155,24 +140,47 @@ static enum shmrpc_status free_name(const char *name, struct shmrpc_error *error
     return status == SHMRPC_NOT_FOUND ? SHMRPC_OK : status;
 }
 
+/* Whether anything beside own's objects (own may be null) stands under the names behind req. */
+static bool any_piece(const char *name, struct shmrpc_channel *own)
+{
+    for (unsigned i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
+        enum shmrpc_object object = (enum shmrpc_object)i;
+        char file[SHMRPC_FILE_NAME_BYTES];
+        shmrpc_name_object(name, object, file);
+        if (shmrpc_segment_named(file) &&
+            (own == NULL || !shmrpc_segment_is(shmrpc_channel_object(own, object), file)))
+            return true;
+    }
+    return false;
+}
+
+static enum shmrpc_status remove_pieces(struct shmrpc_channel *channel, struct shmrpc_error *error)
+{
+    struct remains remains;
+    shmrpc_fork_block();
+    enum shmrpc_status status = collect(channel->name, channel, &remains, error);
+    if (status == SHMRPC_OK) {
+        status = prove_all_unheld(&remains, false, channel->name, error);
+        if (status == SHMRPC_OK)
+            unlink_all(&remains);
+        drop(&remains);
+    }
+    shmrpc_fork_unblock();
+    return status;
+}
+
 /* SRPC-RECLAIM-007, SRPC-RECLAIM-008, SRPC-RECLAIM-013: req is ours, and pieces under the other names
- * are not. They belong to an original that is closing, so they may go by themselves; or to one that
- * died meanwhile. */
+ * are not. They belong to an original that is closing, so they are given time to go by themselves:
+ * it unlinks by name, and must not meet ours. Or to one that died meanwhile. */
 static enum shmrpc_status clear_pieces(struct shmrpc_channel *channel, struct shmrpc_error *error)
 {
     int64_t until = shmrpc_now_ns() + SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
-    for (;;) {
-        struct remains remains;
-        enum shmrpc_status status = collect(channel->name, channel, &remains, error);
-        if (status != SHMRPC_OK || remains.count == 0)
-            return status;
-        if (shmrpc_now_ns() < until) {
-            shmrpc_sleep_ms(SHMRPC_RETRY_MS);
-            continue;
-        }
-        status = prove_abandoned(channel->name, &remains, false, error);
-        return status == SHMRPC_OK ? unlink_remains(&remains, error) : status;
+    while (any_piece(channel->name, channel)) {
+        if (shmrpc_now_ns() >= until)
+            return remove_pieces(channel, error);
+        shmrpc_sleep_ms(SHMRPC_RETRY_MS);
     }
+    return SHMRPC_OK;
 }
 
 static enum shmrpc_status complete(struct shmrpc_channel *channel, struct shmrpc_error *error)
@@ -231,11 +239,8 @@ enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, e
 enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *error)
 {
     REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
-    struct remains remains;
     enum shmrpc_status status = free_name(name, error);
-    if (status == SHMRPC_OK)
-        status = collect(name, NULL, &remains, error);
-    if (status != SHMRPC_OK || remains.count == 0)
+    if (status != SHMRPC_OK || !any_piece(name, NULL))
         return status;
     /* Pieces without a req: remove them under one of our own, so that no server is robbed that
      * appears meanwhile. */

@@ -136,6 +136,9 @@ enum shmrpc_status shmrpc_segment_open(const char *file, size_t least_bytes,
     if (fd < 0) {
         if (errno == ENOENT)
             return shmrpc_error_set(error, SHMRPC_NOT_FOUND, "%s does not exist", path);
+        /* Somebody has a lease on it, for the length of a proof. */
+        if (errno == EWOULDBLOCK)
+            return shmrpc_error_set(error, SHMRPC_BUSY, "%s is being looked after", path);
         return shmrpc_error_system(error, "cannot open %s", path);
     }
     enum shmrpc_status status = look(fd, path, least_bytes, segment, error);
@@ -164,6 +167,14 @@ enum shmrpc_status shmrpc_segment_map(struct shmrpc_segment *segment, size_t byt
     segment->map = map;
     segment->bytes = bytes;
     return SHMRPC_OK;
+}
+
+bool shmrpc_segment_named(const char *file)
+{
+    char path[SHMRPC_FILE_NAME_BYTES + 16];
+    struct stat status;
+    shmrpc_segment_path(file, path);
+    return lstat(path, &status) == 0;
 }
 
 bool shmrpc_segment_is(const struct shmrpc_segment *segment, const char *file)

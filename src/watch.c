@@ -2,7 +2,6 @@
 #include "watch.h"
 #include "check.h"
 #include "error.h"
-#include "scan.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,24 +26,14 @@ void shmrpc_watch_log(const struct shmrpc_keeper *keeper, const char *format, ..
     keeper->log(keeper->log_user, line.text);
 }
 
-static bool response_held(const struct shmrpc_channel *channel)
-{
-    struct shmrpc_inode inode = {channel->response.segment.device, channel->response.segment.inode};
-    struct shmrpc_holder holder;
-    return !shmrpc_scan_sees_all() || shmrpc_scan_holder(&inode, 1, &holder, NULL) != SHMRPC_OK;
-}
-
-/* SRPC-RECOVER-007: the client lock is taken, not only found free, so that no client of ours can
- * come in between the proof and the repair; a client of the original takes no lock and is found
- * by the scan. */
+/* SRPC-RECOVER-007: with the lease no client holds the response segment, whether it takes the client
+ * lock or, like the original's, takes none; and none can come in before the repair is done. */
 static void repair(struct shmrpc_keeper *keeper)
 {
     struct shmrpc_channel *channel = keeper->channel;
     if (!shmrpc_channel_lock_clients_out(channel))
         return;
-    const char *done = NULL;
-    if (!response_held(channel))
-        done = shmrpc_channel_repair(channel, &keeper->values);
+    const char *done = shmrpc_channel_repair(channel, &keeper->values);
     shmrpc_channel_let_clients_in(channel);
     if (done != NULL)
         shmrpc_watch_log(keeper, "%s: %s", channel->name, done);
@@ -128,7 +117,7 @@ enum shmrpc_status shmrpc_watch_check_client_options(const struct shmrpc_client_
 
 /* How long after the start of an attach a refusal of this kind is worth another try, and after
  * which pause. TIMEOUT stands for slots that the server has yet to repair: meanwhile this client
- * must be gone for long enough that the server's scan finds nobody. */
+ * must be gone for long enough that the server finds itself alone. */
 static bool worth_another_try(enum shmrpc_status status, const struct shmrpc_client_options *options,
                               int64_t waited_ms, int *pause_ms)
 {
@@ -139,7 +128,7 @@ static bool worth_another_try(enum shmrpc_status status, const struct shmrpc_cli
         patience_ms = options->wait_for_server_ms;
         break;
     case SHMRPC_BUSY:
-        /* A repairing server holds the client lock for the length of a scan. */
+        /* A repairing server keeps clients out for a moment. */
         patience_ms = options->wait_busy_ms;
         if (patience_ms >= 0 && patience_ms < SHMRPC_CLOSING_GRACE_MS)
             patience_ms = SHMRPC_CLOSING_GRACE_MS;

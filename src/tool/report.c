@@ -148,26 +148,48 @@ static void set_state(struct shmrpc_owner_report *report, enum shmrpc_owner_stat
     snprintf(report->text, sizeof report->text, "%s", text);
 }
 
-/* No lock on req: it is the mark, or else the scan, that speaks. */
-static void judge_unlocked(const struct finding *finding, struct shmrpc_owner_report *report)
+/* Whether nobody has any of the pieces open or mapped, as the kernel knows it. */
+static enum shmrpc_status all_unheld(const char *name)
+{
+    enum shmrpc_status status = SHMRPC_OK;
+    for (unsigned i = 0; status == SHMRPC_OK && i < SHMRPC_OBJECT_COUNT; i++) {
+        char file[SHMRPC_FILE_NAME_BYTES];
+        struct shmrpc_segment piece = SHMRPC_SEGMENT_INIT;
+        shmrpc_name_object(name, (enum shmrpc_object)i, file);
+        status = shmrpc_segment_open(file, 0, &piece, NULL);
+        if (status == SHMRPC_OK)
+            status = shmrpc_lease_take(piece.fd);
+        else if (status == SHMRPC_NOT_FOUND)
+            status = SHMRPC_OK;
+        shmrpc_segment_drop(&piece);
+    }
+    return status;
+}
+
+/* No lock on req: it is the mark, or else the leases, that speak. */
+static void judge_unlocked(const char *name, const struct finding *finding,
+                           struct shmrpc_owner_report *report)
 {
     struct shmrpc_holder holder;
-    struct shmrpc_error error;
     bool request = report->present[SHMRPC_OBJECT_REQ];
     if (request && report->marked && !finding->unmarked) {
         set_state(report, SHMRPC_OWNER_STALE, NULL, "its server is dead: the lock is free");
-    } else if (!shmrpc_scan_sees_all()) {
-        set_state(report, SHMRPC_OWNER_UNDECIDED, NULL,
-                  "it may be held by a process outside this PID namespace");
-    } else if (finding->count == 0 ||
-               shmrpc_scan_holder(finding->inodes, finding->count, &holder, &error) == SHMRPC_OK) {
+        return;
+    }
+    switch (all_unheld(name)) {
+    case SHMRPC_OK:
         set_state(report, request ? SHMRPC_OWNER_STALE : SHMRPC_OWNER_HALF_MADE, NULL,
                   request ? "no process holds it" : "pieces without req, held by no process");
-    } else if (holder.pid != 0 && !holder.unreadable) {
+        break;
+    case SHMRPC_BUSY:
+        (void)shmrpc_scan_holder(finding->inodes, finding->count, &holder);
         set_state(report, request ? SHMRPC_OWNER_ALIVE : SHMRPC_OWNER_HALF_MADE, &holder,
-                  error.text);
-    } else {
-        set_state(report, SHMRPC_OWNER_UNDECIDED, &holder, error.text);
+                  "a living process holds it");
+        break;
+    default:
+        set_state(report, SHMRPC_OWNER_UNDECIDED, NULL,
+                  "it cannot be proven dead: an object is none of a channel, or there are no leases");
+        break;
     }
 }
 
@@ -188,7 +210,7 @@ void shmrpc_owner_inspect(const char *name, struct shmrpc_owner_report *report)
     report->client = look_at_lock(name, SHMRPC_OBJECT_RESP, &holder);
     report->client_pid = holder.pid;
     if (!look_at_lock(name, SHMRPC_OBJECT_REQ, &holder))
-        judge_unlocked(&finding, report);
+        judge_unlocked(name, &finding, report);
     else if (finding.count == SHMRPC_OBJECT_COUNT)
         set_state(report, SHMRPC_OWNER_ALIVE, &holder, "its server holds the lock");
     else

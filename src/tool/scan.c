@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "scan.h"
-#include "check.h"
-#include "error.h"
+#include "../check.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,32 +37,6 @@ static bool listed(const struct shmrpc_inode *inodes, size_t count, dev_t device
         if (inodes[i].device == device && inodes[i].inode == inode)
             return true;
     return false;
-}
-
-/* The owner of /proc/PID is root for a process that is not dumpable; the Uid line of its status is
- * the truth for all. Real, effective, saved and file-system uid: any of them may open our files. */
-static enum look has_our_uid(const char *pid)
-{
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "/proc/%s/status", pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return errno == EACCES || errno == EPERM ? LOOK_NOTHING : failed_look();
-    enum look result = LOOK_GONE;
-    char *line = NULL;
-    size_t bytes = 0;
-    while (getline(&line, &bytes, file) >= 0) {
-        unsigned id[4];
-        if (sscanf(line, "Uid: %u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4)
-            continue;
-        unsigned own = geteuid();
-        bool match = id[0] == own || id[1] == own || id[2] == own || id[3] == own;
-        result = match ? LOOK_HOLDS : LOOK_NOTHING;
-        break;
-    }
-    free(line);
-    fclose(file);
-    return result;
 }
 
 static enum look look_at_maps(const char *directory, const struct shmrpc_inode *inodes,
@@ -173,49 +146,18 @@ void shmrpc_scan_describe(const char *pid, struct shmrpc_holder *holder)
         fclose(file);
 }
 
-enum shmrpc_status shmrpc_scan_holder(const struct shmrpc_inode *inodes, size_t count,
-                                      struct shmrpc_holder *holder, struct shmrpc_error *error)
+bool shmrpc_scan_holder(const struct shmrpc_inode *inodes, size_t count,
+                        struct shmrpc_holder *holder)
 {
-    REQUIRE(inodes != NULL);
-    REQUIRE(count > 0);
-    REQUIRE(holder != NULL);
     *holder = (struct shmrpc_holder){.pid = 0};
     DIR *list = opendir("/proc");
     if (list == NULL)
-        return shmrpc_error_system(error, "cannot read /proc");
-    enum shmrpc_status status = SHMRPC_OK;
+        return false;
     struct dirent *entry;
-    while (status == SHMRPC_OK && (entry = readdir(list)) != NULL) {
-        /* SRPC-RECLAIM-006: processes of other uids are skipped. */
-        if (!is_number(entry->d_name) || atol(entry->d_name) == getpid() ||
-            has_our_uid(entry->d_name) != LOOK_HOLDS)
-            continue;
-        enum look look = look_at_process(entry->d_name, inodes, count);
-        if (look != LOOK_HOLDS && look != LOOK_UNREADABLE)
-            continue;
-        shmrpc_scan_describe(entry->d_name, holder);
-        holder->unreadable = look == LOOK_UNREADABLE;
-        status = shmrpc_error_set(error, SHMRPC_BUSY, "%s by process %d (%s)",
-                                  holder->unreadable ? "possibly held" : "held", (int)holder->pid,
-                                  holder->program);
-    }
+    while (holder->pid == 0 && (entry = readdir(list)) != NULL)
+        if (is_number(entry->d_name) && atol(entry->d_name) != getpid() &&
+            look_at_process(entry->d_name, inodes, count) == LOOK_HOLDS)
+            shmrpc_scan_describe(entry->d_name, holder);
     closedir(list);
-    return status;
-}
-
-static bool namespace_is(const char *name, ino_t initial)
-{
-    char path[PATH_BYTES];
-    struct stat status;
-    snprintf(path, sizeof path, "/proc/self/ns/%s", name);
-    return stat(path, &status) == 0 && status.st_ino == initial;
-}
-
-bool shmrpc_scan_sees_all(void)
-{
-    /* The initial namespaces have fixed inode numbers. A PID namespace of our own with the
-     * machine's IPC namespace is how /dev/shm comes to be shared with processes we cannot see. */
-    const ino_t initial_ipc = 0xEFFFFFFFu;
-    const ino_t initial_pid = 0xEFFFFFFCu;
-    return namespace_is("pid", initial_pid) || !namespace_is("ipc", initial_ipc);
+    return holder->pid != 0;
 }
