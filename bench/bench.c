@@ -204,7 +204,7 @@ static int run_all(struct bench *bench)
     double begin = now_s();
     int removed = round_clean_leftovers();
     if (removed)
-        printf("Removed %d files that dead benchmarks had left in shared memory.\n", removed);
+        printf("Removed %d things that dead benchmarks had left behind.\n", removed);
     report_head(stdout, bench, expected_rest_s(bench, -1, 0));
     for (int section = 0; section < SECTION_COUNT; section++)
         if (bench->settings.section_on[section] && run_section(bench, (enum section_id)section) != 0)

@@ -145,7 +145,7 @@ static void plot_percentiles(FILE *gnuplot, const struct bench *bench, const cha
 {
     bool shown[ROW_COUNT];
     plot_begin(gnuplot, name, "percentile", "\u03bcs");
-    fprintf(gnuplot, "nines(p) = -log10(1 - p / 100)\nset xrange [0:4]\n"
+    fprintf(gnuplot, "nines(p) = -log10(1 - p / 100.0)\nset xrange [0:4]\n"
                      "set xtics ('0' 0, '50' nines(50), '90' 1, '99' 2, '99.9' 3, '99.99' 4)\n");
     for (int row = 0; row < ROW_COUNT; row++) {
         const struct figures *figures = figures_of(bench, SEED, size, row);

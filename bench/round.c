@@ -25,6 +25,7 @@ enum {
 
 #define SHM_FOLDER "/dev/shm"
 #define SHM_PREFIX "shmrpcbench-"
+#define FOLDER_PREFIX "shmrpc-bench-"
 
 static char folder[128];
 static unsigned endpoint_number;
@@ -33,12 +34,17 @@ static int load_count;
 
 /* ---- Files ------------------------------------------------------------------------------------ */
 
-int round_begin(void)
+/** Where the private folder is made. A socket's path has 108 bytes at most, so a long TMPDIR is
+ *  passed over. */
+static const char *base_folder(void)
 {
     const char *base = getenv("TMPDIR");
-    /* A socket's path has 108 bytes at most, so a long TMPDIR is passed over. */
-    snprintf(folder, sizeof folder, "%s/shmrpc-bench-XXXXXX",
-             base && *base && strlen(base) < 60 ? base : "/tmp");
+    return base && *base && strlen(base) < 60 ? base : "/tmp";
+}
+
+int round_begin(void)
+{
+    snprintf(folder, sizeof folder, "%s/" FOLDER_PREFIX "%d-XXXXXX", base_folder(), (int)getpid());
     if (mkdtemp(folder))
         return 0;
     perror(folder);
@@ -80,23 +86,48 @@ static int clean_shared_memory(bool ours)
     return removed;
 }
 
-int round_clean_leftovers(void)
+/** Remove a folder of files. 0 if it is gone. */
+static int remove_folder(const char *path)
 {
-    return clean_shared_memory(false);
-}
-
-void round_end(void)
-{
-    clean_shared_memory(true);
-    DIR *directory = *folder ? opendir(folder) : NULL;
+    DIR *directory = opendir(path);
     struct dirent *entry;
     while (directory && (entry = readdir(directory)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             unlinkat(dirfd(directory), entry->d_name, 0);
     if (directory)
         closedir(directory);
+    return rmdir(path);
+}
+
+static int clean_folders(void)
+{
+    int removed = 0;
+    char path[512];
+    DIR *directory = opendir(base_folder());
+    struct dirent *entry;
+    while (directory && (entry = readdir(directory))) {
+        if (strncmp(entry->d_name, FOLDER_PREFIX, strlen(FOLDER_PREFIX)) != 0)
+            continue;
+        pid_t owner = (pid_t)strtol(entry->d_name + strlen(FOLDER_PREFIX), NULL, 10);
+        snprintf(path, sizeof path, "%s/%s", base_folder(), entry->d_name);
+        if (owner > 0 && kill(owner, 0) != 0 && errno == ESRCH && remove_folder(path) == 0)
+            removed++;
+    }
+    if (directory)
+        closedir(directory);
+    return removed;
+}
+
+int round_clean_leftovers(void)
+{
+    return clean_shared_memory(false) + clean_folders();
+}
+
+void round_end(void)
+{
+    clean_shared_memory(true);
     if (*folder)
-        rmdir(folder);
+        remove_folder(folder);
     *folder = '\0';
 }
 

@@ -11,7 +11,7 @@
 int round_begin(void);
 /** Remove that folder and everything of ours in shared memory. */
 void round_end(void);
-/** Take away what earlier runs that are dead left in shared memory. @return how many files. */
+/** Take away what earlier runs that are dead left behind. @return how many things. */
 int round_clean_leftovers(void);
 
 /** Write the two texts of a size, which the rows send in turn. 0 or -1. */
