@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* SRPC-ERR-001 */
 static const struct {
     const char *name;
     const char *text;

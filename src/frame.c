@@ -47,7 +47,7 @@ enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, siz
         return SHMRPC_PROTOCOL;
     }
     CRASH_POINT("slot.read", NULL);
-    /* SRPC-FRAME-007, SRPC-FRAME-002: each byte once, and none behind the message. */
+    /* SRPC-SEC-001, SRPC-FRAME-007, SRPC-FRAME-002: each byte once, and none behind the message. */
     memcpy(out, shmrpc_frame_body(slot), claimed);
     CRASH_POINT("slot.copied", NULL);
     shmrpc_frame_clear(slot);

@@ -65,6 +65,7 @@ enum shmrpc_status shmrpc_segment_make(size_t bytes, mode_t mode, struct shmrpc_
     REQUIRE(bytes <= SHMRPC_MAX_BUFFER_BYTES);
     REQUIRE(segment != NULL);
     struct shmrpc_segment made = SHMRPC_SEGMENT_INIT;
+    /* SRPC-LIFE-008 */
     made.fd = open(DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (made.fd < 0)
         return shmrpc_error_system(error, "cannot create an unnamed file in " DIRECTORY);

@@ -104,6 +104,7 @@ static void chain(int number, siginfo_t *info, void *context)
     }
 }
 
+/* SRPC-SIGBUS-004: no lock, no allocation; atomics and one system call. */
 static void handle(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
@@ -141,6 +142,7 @@ enum shmrpc_status shmrpc_sigbus_install(void)
     return status;
 }
 
+/* SRPC-SIGBUS-003 */
 void shmrpc_sigbus_uninstall(void)
 {
     SYS_OK(pthread_mutex_lock(&install_mutex));

@@ -160,6 +160,7 @@ static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
     struct timespec at = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
     /* SRPC-TIME-003: the wall clock plays no part. SRPC-TIME-004: after a signal the caller waits
      * on. */
+    /* SRPC-WAIT-003 */
     if (shmrpc_wait_calls.clockwait(semaphore, CLOCK_MONOTONIC, &at) == 0)
         return SHMRPC_OK;
     if (errno == EINTR)
