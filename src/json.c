@@ -41,12 +41,11 @@ static const char *refuse(struct scan *scan, const char *offence)
     return NULL;
 }
 
-static inline const char *scan_string(struct scan *scan, const char *at)
+/** The rest of a string from where its first plain bytes end. */
+static const char *scan_string_rest(struct scan *scan, const char *at)
 {
     const char *end = scan->end;
-    at++;
     for (;;) {
-        at = shmrpc_json_plain_end(at, end);
         if (at == end)
             return refuse(scan, end);
         if (*at == '"')
@@ -56,17 +55,26 @@ static inline const char *scan_string(struct scan *scan, const char *at)
             at = shmrpc_json_escape_end(at, end, &offence);
             if (at == NULL)
                 return refuse(scan, offence);
-            continue;
-        }
-        /* SRPC-JSON-001: a control character must be escaped. */
-        if ((unsigned char)*at < 0x20)
+        } else if ((unsigned char)*at >= 0x80) {
+            /* SRPC-JSON-002 */
+            const char *wide = shmrpc_json_wide_end(at, end);
+            if (wide == at)
+                return refuse(scan, shmrpc_json_utf8_offence(at, end));
+            at = wide;
+        } else {
+            /* SRPC-JSON-001: a control character must be escaped. */
             return refuse(scan, at);
-        /* SRPC-JSON-002 */
-        const char *wide = shmrpc_json_wide_end(at, end);
-        if (wide == at)
-            return refuse(scan, shmrpc_json_utf8_offence(at, end));
-        at = wide;
+        }
+        /* Where one escape follows another there is nothing to search. */
+        if (at < end && shmrpc_json_is_plain(*at))
+            at = shmrpc_json_plain_end(at, end);
     }
+}
+
+static inline const char *scan_string(struct scan *scan, const char *at)
+{
+    const char *plain = shmrpc_json_plain_end(at + 1, scan->end);
+    return plain < scan->end && *plain == '"' ? plain + 1 : scan_string_rest(scan, plain);
 }
 
 static inline const char *skip_digits(const char *at, const char *end)

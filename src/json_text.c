@@ -28,31 +28,57 @@ static inline bool word_special(uint64_t word)
     return (marks & EACH_BYTE(0x80)) != 0;
 }
 
+static inline uint64_t word_load(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/** The same byte by byte, from i on. */
+static size_t plain_length_bytes(const char *at, size_t i, size_t length)
+{
+    while (i < length && shmrpc_json_is_plain(at[i]))
+        i++;
+    return i;
+}
+
 static size_t plain_length_portable(const char *at, size_t length)
 {
     size_t i = 0;
-    for (uint64_t word; length - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, at + i, sizeof word);
-        if (word_special(word))
-            break;
-    }
-    while (i < length && shmrpc_json_is_plain(at[i]))
-        i++;
+    for (; length - i >= 8; i += 8)
+        if (word_special(word_load(at + i)))
+            return plain_length_bytes(at, i, length);
+    /* The last word overlaps what is known to be plain. */
+    if (i > 0 && !word_special(word_load(at + length - 8)))
+        return length;
+    return plain_length_bytes(at, i, length);
+}
+
+static size_t copy_plain_bytes(char *to, const char *from, size_t i, size_t length)
+{
+    for (; i < length && shmrpc_json_is_plain(from[i]); i++)
+        to[i] = from[i];
     return i;
 }
 
 static size_t copy_plain_portable(char *to, const char *from, size_t length)
 {
     size_t i = 0;
-    for (uint64_t word; length - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, from + i, sizeof word);
+    for (; length - i >= 8; i += 8) {
+        uint64_t word = word_load(from + i);
         memcpy(to + i, &word, sizeof word);
         if (word_special(word))
-            break;
+            return copy_plain_bytes(to, from, i, length);
     }
-    for (; i < length && shmrpc_json_is_plain(from[i]); i++)
-        to[i] = from[i];
-    return i;
+    if (i > 0) {
+        uint64_t word = word_load(from + length - 8);
+        if (!word_special(word)) {
+            memcpy(to + length - 8, &word, sizeof word);
+            return length;
+        }
+    }
+    return copy_plain_bytes(to, from, i, length);
 }
 
 #if SHMRPC_JSON_VECTOR
@@ -130,7 +156,7 @@ const char *shmrpc_json_plain_end_far(const char *at, const char *end)
     return at + plain_length_portable(at, (size_t)(end - at));
 }
 
-size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length)
+size_t shmrpc_json_copy_plain_far(char *to, const char *from, size_t length)
 {
     REQUIRE(length == 0 || (to != NULL && from != NULL));
 #if SHMRPC_JSON_VECTOR
@@ -267,10 +293,13 @@ static size_t utf8_encode(unsigned code, char utf8[4])
 /** The value of a hexadecimal digit, or -1. */
 static inline int hex_value(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    static const signed char value_plus_one[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    };
+    return value_plus_one[(unsigned char)c] - 1;
 }
 
 /** The four digits behind \u. A low surrogate is allowed, and then required, only behind a high one
@@ -300,24 +329,11 @@ static inline bool is_high_surrogate(int code)
 /** What a one-letter escape stands for, or 0. */
 static inline char escape_letter(char c)
 {
-    switch (c) {
-    case '"':
-    case '\\':
-    case '/':
-        return c;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return 0;
-    }
+    static const char meaning[256] = {
+        ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+        ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+    };
+    return meaning[(unsigned char)c];
 }
 
 /** Read the escape at at. @return its end, or null with *offence set; *code is what it stands for. */
@@ -432,6 +448,9 @@ bool shmrpc_json_string_equals(const struct shmrpc_value *string, const char *da
         return false;
     if (length == 0)
         return raw == 0;
+    /* The first byte tells most other strings apart. */
+    if (*inside != *data && *inside != '\\')
+        return false;
     if (raw == length)
         return memcmp(inside, data, length) == 0 && memchr(inside, '\\', raw) == NULL;
     return decodes_to(inside, inside + raw, data, length);

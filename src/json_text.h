@@ -90,9 +90,25 @@ static inline const char *shmrpc_json_plain_end(const char *at, const char *end)
     return shmrpc_json_plain_end_far(at, end);
 }
 
+/** The rest of shmrpc_json_copy_plain() where its first look does not suffice. */
+size_t shmrpc_json_copy_plain_far(char *to, const char *from, size_t length);
+
 /** Copy plain bytes until one is not plain. All length bytes at to may be written.
  *  @return how many were plain. */
-size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length);
+static inline size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length)
+{
+#if SHMRPC_JSON_VECTOR
+    if (length >= 16 && shmrpc_json_vector()) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
+        _mm_storeu_si128((__m128i *)(void *)to, bytes);
+        unsigned mask = (unsigned)_mm_movemask_epi8(shmrpc_json_special(bytes));
+        if (mask != 0)
+            return (size_t)__builtin_ctz(mask);
+        return 16 + shmrpc_json_copy_plain_far(to + 16, from + 16, length - 16);
+    }
+#endif
+    return shmrpc_json_copy_plain_far(to, from, length);
+}
 
 /** The end of the whole, valid, non-ASCII characters that stand at at; at if there is none. */
 const char *shmrpc_json_wide_end(const char *at, const char *end);

@@ -67,7 +67,8 @@ static size_t copy_unescaped(char *to, const char *from, size_t length)
 {
     size_t i = 0;
     while (i < length && from[i] != '\\') {
-        i += shmrpc_json_copy_plain(to + i, from + i, length - i);
+        if (shmrpc_json_is_plain(from[i]))
+            i += shmrpc_json_copy_plain(to + i, from + i, length - i);
         for (; i < length && from[i] != '\\' && !shmrpc_json_is_plain(from[i]); i++)
             to[i] = from[i];
     }

@@ -31,7 +31,7 @@ static size_t room(const struct shmrpc_writer *writer)
 }
 
 /** Append bytes, all or none. */
-static bool put(struct shmrpc_writer *writer, const char *bytes, size_t length)
+static inline bool put(struct shmrpc_writer *writer, const char *bytes, size_t length)
 {
     REQUIRE(bytes != NULL || length == 0);
     if (length > room(writer)) {
@@ -44,7 +44,7 @@ static bool put(struct shmrpc_writer *writer, const char *bytes, size_t length)
     return true;
 }
 
-static bool put_byte(struct shmrpc_writer *writer, char byte)
+static inline bool put_byte(struct shmrpc_writer *writer, char byte)
 {
     if (writer->at == writer->end) {
         fail(writer, SHMRPC_TOO_LARGE);
@@ -160,7 +160,7 @@ void shmrpc_write_array_end(struct shmrpc_writer *writer)
 }
 
 /** Append the escape of a quote, a backslash or a control character. */
-static bool put_escape(struct shmrpc_writer *writer, unsigned char c)
+static inline bool put_escape(struct shmrpc_writer *writer, unsigned char c)
 {
     INVARIANT(!shmrpc_json_is_plain((char)c) && c < 0x80);
     static const char letters[0x20] = {
@@ -172,6 +172,20 @@ static bool put_escape(struct shmrpc_writer *writer, unsigned char c)
     return put(writer, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 0xF]}, 6);
 }
 
+/** Append the characters from at to wide; the text goes on to end. */
+static inline bool put_wide(struct shmrpc_writer *writer, const char *at, const char *wide,
+                            const char *end)
+{
+    size_t length = (size_t)(wide - at);
+    /* Most often it is a character or two: a copy of fixed size needs no call. */
+    if (length <= 16 && end - at >= 16 && room(writer) >= 16) {
+        memcpy(writer->at, at, 16);
+        writer->at += length;
+        return true;
+    }
+    return put(writer, at, length);
+}
+
 static bool put_string(struct shmrpc_writer *writer, const char *data, size_t length)
 {
     REQUIRE(data != NULL || length == 0);
@@ -181,16 +195,18 @@ static bool put_string(struct shmrpc_writer *writer, const char *data, size_t le
     const char *end = length > 0 ? data + length : data;
     while (at < end) {
         size_t left = (size_t)(end - at);
-        size_t plain = shmrpc_json_copy_plain(writer->at, at,
-                                              left < room(writer) ? left : room(writer));
-        writer->at += plain;
-        at += plain;
-        if (at == end)
-            break;
+        if (shmrpc_json_is_plain(*at)) {
+            size_t plain = shmrpc_json_copy_plain(writer->at, at,
+                                                  left < room(writer) ? left : room(writer));
+            writer->at += plain;
+            at += plain;
+            if (at == end)
+                break;
+        }
         unsigned char c = (unsigned char)*at;
         if (c < 0x80) {
             /* A plain byte is here only for want of room. */
-            if (shmrpc_json_is_plain(*at) ? !put(writer, at, left) : !put_escape(writer, c))
+            if (shmrpc_json_is_plain(*at) ? !put_byte(writer, *at) : !put_escape(writer, c))
                 return false;
             at++;
             continue;
@@ -201,7 +217,7 @@ static bool put_string(struct shmrpc_writer *writer, const char *data, size_t le
             fail(writer, SHMRPC_SERIALIZATION);
             return false;
         }
-        if (!put(writer, at, (size_t)(wide - at)))
+        if (!put_wide(writer, at, wide, end))
             return false;
         at = wide;
     }
