@@ -33,8 +33,9 @@ shm_names() {
         -printf '%f %i\n' 2>/dev/null | sort
 }
 
+# By inode: an object that was made without a name shows none in /proc.
 held_by_the_living() {
-    grep -qsF "/dev/shm/$1" /proc/[0-9]*/maps
+    grep -qsE " $1 +/dev/shm/" /proc/[0-9]*/maps
 }
 
 # Print the names that are new since the snapshot $1 and that no living process has mapped. In a
@@ -44,7 +45,7 @@ leftovers() {
     while :; do
         found=
         while read -r name inode; do
-            if [ "$patience" -lt 0 ] || ! held_by_the_living "$name"; then
+            if [ "$patience" -lt 0 ] || ! held_by_the_living "$inode"; then
                 found+="$name:$inode "
             fi
         done < <(comm -13 "$snapshot" <(shm_names))

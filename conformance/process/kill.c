@@ -3,8 +3,9 @@
  * Kills processes with SIGKILL and looks at the survivors:  kill [KILLS]   (default 500)
  *
  * SEED=N repeats the choices of a run (the moments are the kernel's); KIND=N makes only one kind of
- * round, by its place in the report. PYTHON=PATH is an interpreter with the existing package; without
- * one the mixed rounds are skipped aloud. As root every other round runs as an unprivileged user.
+ * round, by its place in the report. PYTHON=PATH is an interpreter with the existing package;
+ * without one the mixed rounds are skipped aloud. As root every other round runs as an unprivileged
+ * user.
  *
  * A victim dies either from outside, a random number of microseconds after something began, or from
  * inside, at the Nth of the library's named crash points (this program is linked with the build
@@ -912,7 +913,6 @@ static void one_round(void)
         tally->failures[kind_now]++;
         remove_objects(name);
     }
-    free((void *)(uintptr_t)name);
 }
 
 struct lane {

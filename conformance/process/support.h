@@ -28,7 +28,7 @@ enum {
     LIMIT_MS = 20000
 };
 
-/** A channel name that no other test and no other run uses; valid until the program ends. */
+/** A channel name that no other test and no other run uses; valid for the next 511 of them. */
 const char *channel_name(const char *what);
 /** Path of an object below /dev/shm. */
 void object_path(const char *name, enum object object, char path[300]);

@@ -65,7 +65,7 @@ static void check_modes(const char *what, void (*before)(struct peer *peer))
         assert_int_equal(lstat(path, &info), 0);
         assert_true(S_ISREG(info.st_mode));
         assert_int_equal(info.st_mode & 0777, 0600);
-        assert_int_equal(info.st_mode & 07000, i == REQ ? 01000 : 0);
+        assert_int_equal(info.st_mode & 07000, 01000);
         assert_int_equal(info.st_size, i <= RESP ? 5000 : 32);
         assert_int_equal(info.st_nlink, 1);
         assert_int_equal(info.st_uid, geteuid());
@@ -183,7 +183,7 @@ static void check_squatted(enum squatter squatter, enum object object)
     assert_true(status == SHMRPC_SYSTEM || status == SHMRPC_BUSY);
     if (object == REQ) {
         assert_int_equal(status, SHMRPC_SYSTEM);
-        assert_int_equal(error.system_errno, EPERM);
+        assert_true(error.system_errno != 0);
     }
     assert_int_equal(objects_of(name), 1);
     assert_int_equal(lstat(path, &after), 0);
