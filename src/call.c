@@ -132,7 +132,8 @@ enum shmrpc_status shmrpc_call_answer_begin(struct shmrpc_call *call, struct shm
 enum shmrpc_status shmrpc_call_answer_end(struct shmrpc_call *call)
 {
     require_call(call);
-    if (!channel_of(call)->inside)
+    /* SRPC-FORK-003: in a forked child the slot is no longer there. */
+    if (!channel_of(call)->inside || atomic_load(&channel_of(call)->orphaned))
         return SHMRPC_INVALID;
     return end_answer(call);
 }
@@ -287,7 +288,7 @@ const char *shmrpc_call_method(const struct shmrpc_call *call)
 {
     require_call(call);
     ENSURE(call->method != NULL);
-    return call->method->name;
+    return call->method;
 }
 
 void shmrpc_call_params(const struct shmrpc_call *call, struct shmrpc_value *params)

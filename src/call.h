@@ -28,7 +28,7 @@ struct shmrpc_call_place {
 struct shmrpc_call {
     uint32_t magic;
     struct shmrpc_call_place *place;
-    const struct shmrpc_method *method;
+    const char *method; /* its name; the table of methods may move while a handler runs */
     struct shmrpc_request request;
     struct shmrpc_envelope envelope;
     bool running;  /* a handler has it */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 enum { CLIENT_MAGIC = 0x5352434C /* "SRCL" */, PREFIX_BYTES = SHMRPC_ID_BYTES + 16 };
 
@@ -17,6 +18,7 @@ struct shmrpc_client {
     char name[SHMRPC_MAX_NAME_BYTES + 1];
     struct shmrpc_client_options options;
     struct shmrpc_error error;
+    pid_t owner; /* the process that opened it */
     bool forked; /* the channel was closed because it belongs to the parent */
     bool maybe_executed;
     uint64_t id_high; /* random */
@@ -81,6 +83,7 @@ static enum shmrpc_status new_client(const char *name, const struct shmrpc_clien
     if (made == NULL)
         return shmrpc_error_system(error, "cannot allocate a client");
     made->magic = CLIENT_MAGIC;
+    made->owner = getpid();
     memcpy(made->name, name, strlen(name) + 1);
     made->options = *options;
     made->options.error = NULL;
@@ -409,6 +412,7 @@ static enum shmrpc_status conclude(struct shmrpc_client *client,
     }
     /* SRPC-ERR-002: the text as it was sent, U+0000 included. */
     size_t length;
+    /* SRPC-CALL-011 */
     if (shmrpc_value_string(&response->error, client->scratch, client->capacity, &length) !=
         SHMRPC_OK)
         return shmrpc_error_set(&client->error, SHMRPC_PROTOCOL,
@@ -428,6 +432,7 @@ static enum shmrpc_status await_response(struct shmrpc_client *client,
         struct shmrpc_response response;
         enum shmrpc_status status =
             shmrpc_channel_receive(client->channel, deadline, client->buffer, &length);
+        /* SRPC-CALL-012 */
         if (status == SHMRPC_PROTOCOL && !client->channel->broken)
             return shmrpc_error_set(&client->error, SHMRPC_PROTOCOL,
                                     "the response has an impossible length");
@@ -474,8 +479,11 @@ static enum shmrpc_status prepare(struct shmrpc_client *client)
     client->result = nothing;
     client->result.length = 0;
     shmrpc_error_clear(&client->error);
-    /* SRPC-FORK-001 */
-    if (client->forked || (client->channel != NULL && atomic_load(&client->channel->orphaned))) {
+    /* SRPC-FORK-001. Without a channel nothing was orphaned, and the ids of parent and child must
+     * not meet; only then the process is worth a system call. */
+    bool foreign = client->channel != NULL ? atomic_load(&client->channel->orphaned)
+                                           : client->owner != getpid();
+    if (client->forked || foreign) {
         client->forked = true;
         return shmrpc_error_set(&client->error, SHMRPC_INVALID,
                                 "the client belongs to the parent process");
@@ -486,7 +494,8 @@ static enum shmrpc_status prepare(struct shmrpc_client *client)
     return attach(client, &client->error);
 }
 
-/* SRPC-CALL-001, SRPC-CALL-006, SRPC-CALL-009: one request, one deadline, never sent twice. */
+/* SRPC-HAND-004, SRPC-CALL-001, SRPC-CALL-006, SRPC-CALL-009: one request, one deadline, never sent
+ * twice. */
 static enum shmrpc_status call(struct shmrpc_client *client, const char *method,
                                const struct arguments *arguments, struct shmrpc_value *result)
 {

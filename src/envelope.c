@@ -133,6 +133,9 @@ static enum shmrpc_status end(struct shmrpc_envelope *envelope, const char *tail
     enum shmrpc_status status = shmrpc_writer_finish(writer, &value_length);
     if (status != SHMRPC_OK)
         return status;
+    /* Behind the head, which is raw, finish asks for no value; the envelope needs exactly one. */
+    if (!shmrpc_writer_complete(writer))
+        return SHMRPC_INVALID;
     shmrpc_writer_raw(writer, tail, length);
     if (writer->status != SHMRPC_OK)
         return writer->status;

@@ -116,6 +116,15 @@ static void start_deadline(struct shmrpc_pipe *pipe, struct shmrpc_deadline *dea
         shmrpc_deadline_start(deadline, timeout_ms, shmrpc_watch_server, pipe->channel);
 }
 
+/* Who polls never waits for a slice, and has to look after the channel all the same. */
+static enum shmrpc_status look_after(const struct shmrpc_deadline *deadline,
+                                     enum shmrpc_status status)
+{
+    enum shmrpc_status look =
+        status == SHMRPC_TIMEOUT ? deadline->watch(deadline->context) : SHMRPC_OK;
+    return look == SHMRPC_OK ? status : look;
+}
+
 /* What a wait of either side ended with, explained. */
 static enum shmrpc_status explain(struct shmrpc_pipe *pipe, enum shmrpc_status status)
 {
@@ -128,8 +137,10 @@ static enum shmrpc_status explain(struct shmrpc_pipe *pipe, enum shmrpc_status s
                                 pipe->channel->broken ? "the peer broke the channel"
                                                       : "the message has an impossible length");
     case SHMRPC_PEER_GONE_MAYBE_EXECUTED:
-        if (!pipe->sent ||
+        if (pipe->sent &&
             shmrpc_channel_withdraw(pipe->channel, pipe->prefix, pipe->prefix_length))
+            pipe->sent = false;
+        if (!pipe->sent)
             return shmrpc_error_set(error, SHMRPC_PEER_GONE_NOT_STARTED,
                                     "the server is gone; it has not taken the message");
         return shmrpc_error_set(error, status, "the server is gone; it may have taken the message");
@@ -158,7 +169,7 @@ enum shmrpc_status shmrpc_pipe_send(struct shmrpc_pipe *pipe, const void *data, 
     pipe->sent = false;
     status = shmrpc_channel_begin(pipe->channel, &deadline, &body, &capacity);
     if (status != SHMRPC_OK)
-        return explain(pipe, status);
+        return explain(pipe, look_after(&deadline, status));
     if (length > 0)
         memcpy(body, data, length);
     pipe->prefix_length = length < PREFIX_BYTES ? length : PREFIX_BYTES;
@@ -181,7 +192,8 @@ enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **da
     struct shmrpc_deadline deadline;
     size_t received;
     start_deadline(pipe, &deadline, timeout_ms);
-    status = shmrpc_channel_receive(pipe->channel, &deadline, pipe->buffer, &received);
+    status = look_after(
+        &deadline, shmrpc_channel_receive(pipe->channel, &deadline, pipe->buffer, &received));
     /* The dead server's last act may have been a response. */
     if (status == SHMRPC_PEER_GONE_MAYBE_EXECUTED) {
         shmrpc_deadline_start(&deadline, 0, NULL, NULL);

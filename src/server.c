@@ -231,12 +231,13 @@ static void execute(struct shmrpc_server *server, struct shmrpc_call *call)
     size_t length = 0;
     bool string = shmrpc_call_decode(call, &call->request.method, &name, &length);
     ENSURE(string);
-    call->method = look_up(server, name, length);
-    if (call->method == NULL) {
+    const struct shmrpc_method *method = look_up(server, name, length);
+    if (method == NULL) {
         answer_unknown(call, name, length);
         return;
     }
-    enum shmrpc_status status = call->method->handler(call, call->method->user);
+    call->method = method->name;
+    enum shmrpc_status status = method->handler(call, method->user);
     if (status != SHMRPC_OK && call->failure[0] == '\0')
         shmrpc_call_set_failure(call, "RPCError: %s", shmrpc_status_text(status));
 }
