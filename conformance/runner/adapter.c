@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,20 @@ struct launch {
     int in, out, err;
 };
 
+/* Keep the first n of the CPUs that we may run on ourselves. */
+static void limit_cpus(int n)
+{
+    cpu_set_t allowed, kept;
+    CPU_ZERO(&kept);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        _exit(126);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&kept) < n; cpu++)
+        if (CPU_ISSET(cpu, &allowed))
+            CPU_SET(cpu, &kept);
+    if (sched_setaffinity(0, sizeof kept, &kept) != 0)
+        _exit(126);
+}
+
 static void launch_exec(void *user)
 {
     const struct launch *launch = user;
@@ -38,6 +53,8 @@ static void launch_exec(void *user)
     signal(SIGPIPE, SIG_DFL);
     if (options->umask >= 0)
         umask((mode_t)options->umask);
+    if (options->cpus > 0)
+        limit_cpus(options->cpus);
     if (options->fd_limit > 0) {
         struct rlimit limit = {(rlim_t)options->fd_limit, (rlim_t)options->fd_limit};
         setrlimit(RLIMIT_NOFILE, &limit);

@@ -156,6 +156,7 @@ struct adapter {
     cJSON *hello;
     char server[64];      /* handle of the last server.start */
     char client[64];      /* handle of the last client.open */
+    char closed[64];      /* handle of the client closed last */
     char call[64];        /* handle of the last client.call_async */
     char calls[ACTOR_CALLS][2][64]; /* calls under way: handle, expected result */
     int call_count;
@@ -165,6 +166,7 @@ struct adapter {
 struct spawn_options {
     const char *command;
     int umask;            /* -1: leave */
+    int cpus;             /* 0: leave; how many CPUs it may run on */
     int fd_limit;         /* 0: leave */
     unsigned uid;
     bool have_uid;
@@ -266,6 +268,8 @@ struct trace_entry {
     bool finished;
 };
 
+enum { TURN_OPEN, TURN_CLOSED, TURN_ACTED };
+
 /** Shared between the worker and the tracer process. */
 struct tracer {
     enum trace_action action;
@@ -274,7 +278,8 @@ struct tracer {
     int edge;              /* 0 entry, 1 exit */
     int error;             /* TRACE_FAIL: the errno */
     volatile int armed;    /* the worker opens the window by hand */
-    volatile int closed;   /* the worker closes it */
+    volatile int closed;   /* the worker closes it, or the write of the reply */
+    _Atomic int turn;      /* TURN_OPEN until the tracer acts or the window is closed by hand */
     volatile pid_t pid;
     volatile int in_window;
     volatile int count;    /* system calls seen in the window */
@@ -289,6 +294,8 @@ struct tracer {
 };
 
 struct tracer *tracer_new(void);
+/** Close the window by hand. False: the tracer acted first. */
+bool tracer_close(struct tracer *tracer);
 /** In the forked child: fork the victim, run exec_victim(user) in it, trace it till its end. */
 _Noreturn void tracer_main(struct tracer *tracer, void (*exec_victim)(void *), void *user);
 void tracer_print(struct kit_text *text, const struct tracer *tracer);

@@ -135,12 +135,16 @@ void raw_unmap(struct raw *raw)
     }
 }
 
+/* Only what is still ours: another server may have taken the name meanwhile. */
 void raw_unlink(struct raw *raw)
 {
     for (int i = RAW_OBJECTS - 1; i >= 0; i--) {
         char path[512];
+        struct stat named, own;
         raw_path(raw->name, i, path);
-        unlink(path);
+        if (raw->fd[i] >= 0 && fstat(raw->fd[i], &own) == 0 && lstat(path, &named) == 0 &&
+            named.st_ino == own.st_ino)
+            unlink(path);
     }
 }
 

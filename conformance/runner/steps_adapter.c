@@ -80,6 +80,7 @@ static void spawn_actor(struct run *run, const char *actor, const cJSON *options
     struct spawn_options spawn = {
         .command = command,
         .umask = (int)step_number(run, options, "umask", -1),
+        .cpus = (int)step_number(run, options, "cpus", 0),
         .fd_limit = (int)step_number(run, options, "fd_limit", 0),
         .environment = json_text(options, "environment", NULL),
         .tracer = tracer_for(run, actor),
@@ -189,6 +190,14 @@ static const char *method_of(const cJSON *arguments)
                                      : json_text(arguments, "method", "echo");
 }
 
+/* "closed" is the handle that was closed last: what a program does that uses it all the same. */
+static const char *client_handle(const struct adapter *adapter, const cJSON *arguments)
+{
+    if (strcmp(json_text(arguments, "handle", ""), "closed") == 0)
+        return adapter->closed;
+    return adapter->client[0] != '\0' ? adapter->client : "none";
+}
+
 static cJSON *call_arguments(struct run *run, struct adapter *adapter, const cJSON *arguments)
 {
     cJSON *verb = cJSON_CreateObject();
@@ -196,9 +205,7 @@ static cJSON *call_arguments(struct run *run, struct adapter *adapter, const cJS
     struct kit_text expanded = {0};
     message_expand(run, method, 0, &expanded);
     char *hex = hex_encode(expanded.data != NULL ? expanded.data : "", expanded.length);
-    cJSON_AddStringToObject(verb, "handle",
-                            json_text(arguments, "handle",
-                                      adapter->client[0] != '\0' ? adapter->client : "none"));
+    cJSON_AddStringToObject(verb, "handle", client_handle(adapter, arguments));
     cJSON_AddStringToObject(verb, "method", hex);
     free(hex);
     text_free(&expanded);
@@ -235,8 +242,7 @@ static cJSON *verb_arguments(struct run *run, struct adapter *adapter, const cha
         const char *known = adapter->server[0] != '\0' ? adapter->server : "none";
         cJSON_AddStringToObject(verb, "handle", json_text(arguments, "handle", known));
     } else if (strcmp(name, "client.close") == 0) {
-        const char *known = adapter->client[0] != '\0' ? adapter->client : "none";
-        cJSON_AddStringToObject(verb, "handle", json_text(arguments, "handle", known));
+        cJSON_AddStringToObject(verb, "handle", client_handle(adapter, arguments));
     } else if (strcmp(name, "client.wait") == 0) {
         cJSON_AddStringToObject(verb, "call", json_text(arguments, "call", adapter->call));
     } else if (strcmp(name, "fork") == 0) {
@@ -513,8 +519,10 @@ static void verb_finish(struct run *run, struct adapter *adapter, const char *na
         after_fork(run, adapter, body);
     if (strcmp(name, "server.stop") == 0)
         adapter->server[0] = '\0';
-    if (strcmp(name, "client.close") == 0)
+    if (strcmp(name, "client.close") == 0) {
+        memcpy(adapter->closed, adapter->client, sizeof adapter->closed);
         adapter->client[0] = '\0';
+    }
     cJSON_Delete(reply);
 }
 

@@ -199,7 +199,7 @@ static void image_dead(struct run *run, struct raw *raw, const cJSON *image)
         int fallback = i == RAW_REQ_EMPTY || i == RAW_RESP_EMPTY;
         int value = (int)step_number(run, values, raw_object_names[i], fallback);
         size_t bytes = (size_t)step_number(run, sizes, raw_object_names[i], run->buffer_bytes);
-        unsigned mode = marked && i == RAW_REQ ? 01600 : 0600;
+        unsigned mode = marked ? 01600 : 0600;
         if (!raw_make(raw, i, bytes, value, mode, false))
             run_error(run, "cannot make %s: %s", raw_object_names[i], strerror(errno));
     }

@@ -112,7 +112,7 @@ static void create_one(struct run *run, struct raw *raw, int object, const cJSON
     int value = object == RAW_REQ_EMPTY || object == RAW_RESP_EMPTY;
     value = (int)step_number(run, values, name, value);
     unsigned mode = (unsigned)strtoul(json_text(modes, name, "600"), NULL, 8);
-    if (marked && object == RAW_REQ)
+    if (marked)
         mode |= 01000;
     bool lock = marked && json_flag(arguments, "lock", true);
     int64_t size = segment ? step_number(run, sizes, name, buffer) : 0;
