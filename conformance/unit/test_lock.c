@@ -2,8 +2,9 @@
  *
  * Room lock: the kernel's word on who lives, and what a fork must not carry over.
  *
- * Cannot be fired: the SYS_OKs about the mutex, the once-control and pthread_atfork(), which fail
- * only for lack of memory or a corrupt mutex.
+ * Cannot be fired: ENSURE(errno != EBADF) of the lease, since SYS_OK(F_SETSIG) fires before it; the
+ * SYS_OKs about the mutex, the once-control and pthread_atfork(), which fail only for lack of memory
+ * or a corrupt mutex.
  */
 #include "child.h"
 #include "lock.h"
@@ -11,9 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -175,6 +178,131 @@ static void forget_in_child(struct shmrpc_fork_node *node)
     thing->called++;
 }
 
+/* ---- Leases ---- */
+
+static void test_SRPC_RECLAIM_005_a_lease_is_granted_only_to_the_one_holder(void **state)
+{
+    (void)state;
+    int one = new_file();
+    assert_int_equal(shmrpc_lease_take(one), SHMRPC_OK);
+    assert_int_equal(shmrpc_lease_take(one), SHMRPC_OK); /* it has it already */
+    shmrpc_lease_drop(one);
+    shmrpc_lease_drop(one); /* harmless */
+    int two = open_again(one, O_RDWR);
+    assert_int_equal(shmrpc_lease_take(one), SHMRPC_BUSY);
+    assert_int_equal(shmrpc_lease_take(two), SHMRPC_BUSY);
+    /* A map alone counts as much as a descriptor: the original closes what it has mapped. */
+    assert_int_equal(ftruncate(two, 4096), 0);
+    void *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, two, 0);
+    assert_ptr_not_equal(map, MAP_FAILED);
+    close(two);
+    assert_int_equal(shmrpc_lease_take(one), SHMRPC_BUSY);
+    assert_int_equal(munmap(map, 4096), 0);
+    assert_int_equal(shmrpc_lease_take(one), SHMRPC_OK);
+    close(one);
+}
+
+static void test_SRPC_RECLAIM_005_nobody_opens_what_is_leased(void **state)
+{
+    (void)state;
+    char path[64];
+    int one = new_file();
+    snprintf(path, sizeof path, "/proc/self/fd/%d", one);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(shmrpc_lease_take(one), SHMRPC_OK);
+        /* The kernel tells us of the opener by a signal; were it SIGIO, we would be dead. */
+        assert_int_equal(open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), -1);
+        assert_int_equal(errno, EWOULDBLOCK);
+        shmrpc_lease_drop(one);
+        int two = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+        assert_true(two >= 0);
+        close(two);
+    }
+    close(one);
+}
+
+/* The lock and the lease speak of different things and do not disturb each other. */
+static void test_SRPC_RECLAIM_002_a_lease_beside_a_lock(void **state)
+{
+    (void)state;
+    int one = new_file();
+    assert_int_equal(shmrpc_lock_take(one), SHMRPC_OK);
+    assert_int_equal(shmrpc_lease_take(one), SHMRPC_OK);
+    shmrpc_lease_drop(one);
+    int two = open_again(one, O_RDWR);
+    assert_true(shmrpc_lock_held(two));
+    close(two);
+    close(one);
+}
+
+static void test_SRPC_RECLAIM_005_a_process_counts_until_it_is_dead(void **state)
+{
+    (void)state;
+    int ends[2];
+    char byte;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    struct holder holder = {new_file(), ends[1]};
+    pid_t pid = child_start(hold_until_killed, &holder);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    assert_int_equal(shmrpc_lease_take(holder.file), SHMRPC_BUSY);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(shmrpc_lease_take(holder.file), SHMRPC_BUSY);
+    child_kill(pid);
+    assert_int_equal(shmrpc_lease_take(holder.file), SHMRPC_OK);
+    close(holder.file);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* A process of a PID namespace that cannot see the holder still learns that there is one. */
+static void look_from_another_namespace(void *argument)
+{
+    const struct holder *holder = argument;
+    if (unshare(CLONE_NEWPID) != 0) {
+        dprintf(STDERR_FILENO, "skipped: no PID namespace can be made here (errno %d)\n", errno);
+        _exit(CHILD_SKIPS);
+    }
+    pid_t pid = fork();
+    CHILD_CHECK(pid >= 0);
+    if (pid == 0) {
+        CHILD_CHECK(getpid() == 1);
+        CHILD_CHECK(shmrpc_lease_take(holder->file) == (holder->ready != 0 ? SHMRPC_BUSY : SHMRPC_OK));
+        _exit(0);
+    }
+    int status = 0;
+    CHILD_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void test_SRPC_RECLAIM_012_leases_are_evidence_across_pid_namespaces(void **state)
+{
+    (void)state;
+    struct holder holder = {new_file(), 0};
+    child_run(look_from_another_namespace, &holder);
+    int other = open_again(holder.file, O_RDWR);
+    holder.ready = 1;
+    child_run(look_from_another_namespace, &holder);
+    close(other);
+    close(holder.file);
+}
+
+static void lease_where_there_are_none(void *argument)
+{
+    int fd = *(int *)argument;
+    child_refuse(SYS_fcntl, 1, F_SETLEASE, EINVAL);
+    CHILD_CHECK(shmrpc_lease_take(fd) == SHMRPC_SYSTEM);
+    CHILD_CHECK(errno == EINVAL);
+    shmrpc_lease_drop(fd);
+}
+
+static void test_SRPC_RECLAIM_006_without_leases_there_is_no_proof(void **state)
+{
+    (void)state;
+    int fd = new_file();
+    child_run(lease_where_there_are_none, &fd);
+    assert_int_equal(shmrpc_lease_take(fd), SHMRPC_OK);
+    close(fd);
+}
+
 static void test_assertions(void **state)
 {
     (void)state;
@@ -191,6 +319,9 @@ static void test_assertions(void **state)
     expect_check_failure(support_ignore(shmrpc_lock_take(reader)));
     expect_check_failure(shmrpc_lock_drop(NO_DESCRIPTOR));
     expect_check_failure(support_ignore(shmrpc_lock_held(NO_DESCRIPTOR)));
+    expect_check_failure(support_ignore(shmrpc_lease_take(-1)));
+    expect_check_failure(support_ignore(shmrpc_lease_take(NO_DESCRIPTOR)));
+    expect_check_failure(shmrpc_lease_drop(-1));
     expect_check_failure(shmrpc_fork_add(NULL, NULL));
     expect_check_failure(shmrpc_fork_add(&node, NULL));
     expect_check_failure(shmrpc_fork_add(&two, forget_in_child));
@@ -403,6 +534,12 @@ int main(void)
         cmocka_unit_test(test_SRPC_OWN_001_closing_another_descriptor_drops_nothing),
         cmocka_unit_test(test_SRPC_OWN_006_SRPC_OWN_008_death_frees_it_and_a_stop_does_not),
         cmocka_unit_test(test_a_refusing_kernel_is_an_error),
+        cmocka_unit_test(test_SRPC_RECLAIM_005_a_lease_is_granted_only_to_the_one_holder),
+        cmocka_unit_test(test_SRPC_RECLAIM_005_nobody_opens_what_is_leased),
+        cmocka_unit_test(test_SRPC_RECLAIM_002_a_lease_beside_a_lock),
+        cmocka_unit_test(test_SRPC_RECLAIM_005_a_process_counts_until_it_is_dead),
+        cmocka_unit_test(test_SRPC_RECLAIM_012_leases_are_evidence_across_pid_namespaces),
+        cmocka_unit_test(test_SRPC_RECLAIM_006_without_leases_there_is_no_proof),
         cmocka_unit_test(test_assertions),
         cmocka_unit_test(test_SRPC_FORK_002_a_living_child_keeps_no_lock),
         cmocka_unit_test(test_SRPC_FORK_002_is_needed),

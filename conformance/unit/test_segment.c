@@ -8,6 +8,7 @@
  */
 #include "../../src/error.h"
 #include "child.h"
+#include "lock.h"
 #include "segment.h"
 
 #include <errno.h>
@@ -283,6 +284,30 @@ static void test_SRPC_SEM_006_a_link_count_of_two_is_accepted(void **state)
     shmrpc_segment_drop(&segment);
 }
 
+static void test_SRPC_RECLAIM_005_what_is_leased_is_busy_for_the_moment(void **state)
+{
+    (void)state;
+    struct shmrpc_segment segment = make(BYTES, MODE);
+    assert_int_equal(shmrpc_segment_link(&segment, file_a, NULL), SHMRPC_OK);
+    assert_int_equal(shmrpc_lease_take(segment.fd), SHMRPC_OK);
+    check_refused(0, SHMRPC_BUSY, 0);
+    shmrpc_lease_drop(segment.fd);
+    struct shmrpc_segment other = SHMRPC_SEGMENT_INIT;
+    assert_int_equal(shmrpc_segment_open(file_a, 0, &other, NULL), SHMRPC_OK);
+    shmrpc_segment_drop(&other);
+    shmrpc_segment_drop(&segment);
+}
+
+static void test_SRPC_RECLAIM_001_whatever_has_the_name_has_it(void **state)
+{
+    (void)state;
+    assert_false(shmrpc_segment_named(file_a));
+    make_named(file_a, 64, MODE);
+    assert_true(shmrpc_segment_named(file_a));
+    assert_int_equal(symlink("/dev/shm/srb_unitsegment-nowhere", path_b), 0);
+    assert_true(shmrpc_segment_named(file_b));
+}
+
 static void test_two_maps_are_one_memory(void **state)
 {
     (void)state;
@@ -528,6 +553,8 @@ int main(void)
         with_names(test_SRPC_ATTACH_005_SRPC_OWN_004_permission_bits_and_no_others),
         with_names(test_SRPC_ATTACH_006_SRPC_SEG_003_the_size_is_looked_at_first),
         with_names(test_SRPC_SEM_006_a_link_count_of_two_is_accepted),
+        with_names(test_SRPC_RECLAIM_005_what_is_leased_is_busy_for_the_moment),
+        with_names(test_SRPC_RECLAIM_001_whatever_has_the_name_has_it),
         with_names(test_two_maps_are_one_memory),
         with_names(test_SRPC_LIFE_005_only_ones_own_inode_is_removed),
         with_names(test_SRPC_LIFE_009_nothing_stays_open),
