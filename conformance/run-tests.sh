@@ -130,7 +130,8 @@ judge() {
     programs=$((programs + 1))
 
     [ ! -s "$scratch/$id.strays" ] || problem+="; left running: $(cat "$scratch/$id.strays")"
-    [ ! -s "$scratch/$id.left" ] || problem+="; left in /dev/shm: $(cat "$scratch/$id.left")"
+    [ ! -s "$scratch/$id.left" ] ||
+        problem+="; $(wc -w <"$scratch/$id.left") left in /dev/shm: $(cut -d' ' -f1-6 "$scratch/$id.left")"
     if [ "$status" -eq 77 ] && [ "$f" -eq 0 ] && [ -z "$problem" ]; then
         skipped=$((skipped + 1))
         say skip "$label" "1 skipped" "$time"

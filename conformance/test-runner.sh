@@ -41,9 +41,9 @@ expect lie 1 "1 passed, 2 failed, 0 skipped" "in spite of" "echo 1 passed, 1 fai
 expect crash 1 "1 passed, 1 failed, 0 skipped" "exit status 139" "echo 1 passed; kill -SEGV \$\$"
 expect slow 1 "0 passed, 1 failed, 0 skipped" "ended after its 2 s" "sleep 60"
 expect stray 1 "1 passed, 1 failed, 0 skipped" "left running" "echo 1 passed; setsid sleep 60 & sleep 0.2"
-expect leftover 1 "1 passed, 1 failed, 0 skipped" "left in /dev/shm: ${object}_req" \
+expect leftover 1 "1 passed, 1 failed, 0 skipped" "1 left in /dev/shm: ${object}_req" \
     "echo 1 passed; touch /dev/shm/${object}_req"
-SHM_SHARED=1 expect leftover-shared 1 "1 passed, 1 failed, 0 skipped" "left in /dev/shm: ${object}_req" \
+SHM_SHARED=1 expect leftover-shared 1 "1 passed, 1 failed, 0 skipped" "1 left in /dev/shm: ${object}_req" \
     "echo 1 passed; touch /dev/shm/${object}_req"
 rm -f "/dev/shm/${object}_req"
 

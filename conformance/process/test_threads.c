@@ -74,12 +74,17 @@ static void *call(void *context)
     struct lane *lane = context;
     struct shmrpc_client_options options = SHMRPC_CLIENT_OPTIONS_INIT;
     struct shmrpc_client *client = NULL;
+    struct shmrpc_error error;
     char text[64];
 
     options.timeout_ms = LIMIT_MS;
+    /* A child of a fork meanwhile has a copy of each lock until its fork handler has run. */
+    options.wait_busy_ms = LIMIT_MS;
+    options.error = &error;
     lane->well = true;
     for (int i = 0; i < CALLS && lane->well; i++) {
         if (!client && shmrpc_client_open(lane->name, &options, &client) != SHMRPC_OK) {
+            fprintf(stderr, "open: %s\n", error.text);
             lane->well = false;
             break;
         }
