@@ -114,6 +114,7 @@ static enum shmrpc_status make_object(struct shmrpc_channel *channel, enum shmrp
 static enum shmrpc_status make_all(struct shmrpc_channel *channel, size_t buffer_bytes,
                                    struct shmrpc_error *error)
 {
+    /* SRPC-OWN-003: all of it before any name. */
     for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
         CRASH_POINT("server.make", NULL);
         enum shmrpc_status status =
@@ -162,7 +163,7 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
     INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
     REQUIRE(!channel->complete);
-    /* SRPC-OBJ-003, SRPC-OWN-005 */
+    /* SRPC-OBJ-001, SRPC-OBJ-003, SRPC-OWN-005 */
     for (unsigned i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
         char file[SHMRPC_FILE_NAME_BYTES];
         shmrpc_name_object(channel->name, (enum shmrpc_object)i, file);
@@ -464,7 +465,8 @@ enum shmrpc_status shmrpc_channel_abandon(struct shmrpc_channel *channel)
     return post(channel, &slot->empty);
 }
 
-/* SRPC-HAND-002: take(full), read, post(empty). The take is an acquire that orders our reads behind
+/* SRPC-HAND-005: every take is followed by the post of the other semaphore of its pair.
+ * SRPC-HAND-002: take(full), read, post(empty). The take is an acquire that orders our reads behind
  * the writer's writes; the post a release that orders them before its next ones (SRPC-MEM-002). */
 enum shmrpc_status shmrpc_channel_receive(struct shmrpc_channel *channel,
                                           struct shmrpc_deadline *deadline, void *out,

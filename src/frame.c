@@ -51,6 +51,7 @@ enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, siz
     memcpy(out, shmrpc_frame_body(slot), claimed);
     CRASH_POINT("slot.copied", NULL);
     shmrpc_frame_clear(slot);
+    /* SRPC-FRAME-005: zero is a length like any other. */
     *length = claimed;
     return SHMRPC_OK;
 }

@@ -335,7 +335,7 @@ static bool scan_document(struct scan *scan, const char *text, size_t length,
     const char *at = scan_tree(scan, begin);
     if (at == NULL)
         return false;
-    /* SRPC-JSON-005 */
+    /* SRPC-JSON-003, SRPC-JSON-005 */
     const char *rest = shmrpc_json_skip_space(at, scan->end);
     if (rest != scan->end) {
         scan->offence = rest;

@@ -41,7 +41,7 @@ void shmrpc_name_object(const char *name, enum shmrpc_object object,
 {
     REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
     REQUIRE((unsigned)object < SHMRPC_OBJECT_COUNT);
-    /* SRPC-NAME-001 */
+    /* SRPC-NAME-001, SRPC-NAME-005: the name's bytes as they are. */
     int length = snprintf(file, SHMRPC_FILE_NAME_BYTES, "%s%s%s", parts[object].prefix, name,
                           parts[object].suffix);
     ENSURE(length > 0);
