@@ -26,6 +26,9 @@ def main():
     server = RPCServer(name, buffer_size=size, timeout=timeout)
     count = 0
 
+    def fail_at_length(n):
+        raise Custom("é" * n)
+
     def fail(type, message):
         raise {"ValueError": ValueError, "Custom": Custom}[type](message)
 
@@ -39,6 +42,7 @@ def main():
     server.register("add", lambda a, b: a + b)
     server.register("big", lambda n: "x" * n)
     server.register("fail", fail)
+    server.register("fail_at_length", fail_at_length)
     server.register("bump", bump)
     server.register("unserialisable", lambda: object())
     server.register("sleep", time.sleep)
