@@ -36,7 +36,7 @@ static void limit_cpus(int n)
     CPU_ZERO(&kept);
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         _exit(126);
-    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&kept) < n; cpu++)
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&kept) < n; cpu++)
         if (CPU_ISSET(cpu, &allowed))
             CPU_SET(cpu, &kept);
     if (sched_setaffinity(0, sizeof kept, &kept) != 0)

@@ -177,11 +177,13 @@ static void image_message(struct run *run, struct raw *raw, const cJSON *image, 
         raw_send_message(run, raw, message, answer);
 }
 
+/* The value is looked at once: a living server takes what is posted at once. */
 static void drive_value(struct raw *raw, int semaphore, int wanted)
 {
-    while (raw_value(raw, semaphore) > wanted && raw_wait(raw, semaphore, 0))
+    int missing = wanted - raw_value(raw, semaphore);
+    for (; missing < 0 && raw_wait(raw, semaphore, 0); missing++)
         ;
-    while (raw_value(raw, semaphore) < wanted)
+    for (; missing > 0; missing--)
         raw_post(raw, semaphore);
 }
 

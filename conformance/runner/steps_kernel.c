@@ -258,6 +258,8 @@ static void shm_same_step(struct run *run, const cJSON *arguments, const cJSON *
     }
 }
 
+static void check_pieces(struct run *run, const char *name);
+
 static bool is_object_file(const char *name, const char *file)
 {
     for (int i = 0; i < RAW_OBJECTS; i++) {
@@ -281,6 +283,8 @@ static void shm_order_step(struct run *run, const cJSON *arguments, const cJSON 
     bool gap = false;
     struct kit_text files = {0};
     (void)step;
+    if (json_flag(arguments, "pieces", false))
+        check_pieces(run, name);
     shm_list(&files);
     char *file = files.data != NULL ? strtok(files.data, "\n") : NULL;
     for (; run->prefix[0] == '\0' && file != NULL; file = strtok(NULL, "\n"))
@@ -309,6 +313,27 @@ static void shm_order_step(struct run *run, const cJSON *arguments, const cJSON 
             run_detail(run, "%s has %lld bytes and mode %o", raw_object_names[i],
                        (long long)status.st_size, status.st_mode & 07777);
         }
+    }
+}
+
+/* Of what was remembered of the other five, one is gone and another is not: then somebody must hold the
+ * name req, for only its holder may remove them. */
+static void check_pieces(struct run *run, const char *name)
+{
+    char path[512];
+    struct stat status;
+    int gone = 0, left = 0;
+    raw_path(name, RAW_REQ, path);
+    bool owned = lstat(path, &status) == 0;
+    for (int i = RAW_RESP; i < RAW_OBJECTS; i++) {
+        raw_path(name, i, path);
+        if (remembered[i] != 0)
+            ++*(inode_of(path) == remembered[i] ? &left : &gone);
+    }
+    if (!owned && gone > 0 && left > 0) {
+        run_outcome(run, "unowned_removal");
+        run_detail(run, "%d of the old objects are gone, %d are left, and there is no req", gone,
+                   left);
     }
 }
 

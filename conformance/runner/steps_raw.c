@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct raw *run_raw(struct run *run, const char *label, bool make)
@@ -606,6 +609,34 @@ static void scribble_step(struct run *run, const cJSON *arguments, const cJSON *
     }
 }
 
+/* A process in another process-id space, and not to be looked into, that keeps what the peer has open and
+ * mapped. */
+static pid_t holder;
+
+static void hold_step(struct run *run, const cJSON *arguments, const cJSON *step)
+{
+    raw_of(run, arguments);
+    (void)step;
+    holder = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+    if (holder < 0)
+        run_skip(run, "environment: no new process-id space: %s", strerror(errno));
+    if (holder == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        prctl(PR_SET_DUMPABLE, 0);
+        for (;;)
+            pause();
+    }
+}
+
+static void hold_end_step(struct run *run, const cJSON *arguments, const cJSON *step)
+{
+    (void)run;
+    (void)arguments;
+    (void)step;
+    kill(holder, SIGKILL);
+    waitpid(holder, NULL, 0);
+}
+
 static void scribble_end_step(struct run *run, const cJSON *arguments, const cJSON *step)
 {
     (void)run;
@@ -670,4 +701,5 @@ const struct step_verb raw_verbs[] = {
     {"raw.wait", wait_step},     {"raw.poke", poke_step},       {"raw.peek", peek_step},
     {"raw.truncate", truncate_step}, {"raw.scribble", scribble_step},
     {"raw.scribble_end", scribble_end_step}, {"raw.storm", storm_step},
+    {"raw.hold", hold_step},     {"raw.hold_end", hold_end_step},
     {"raw.settle", settle_step}, {"raw.flood", flood_step}, {NULL, NULL}};

@@ -59,6 +59,8 @@ def classify(error: BaseException) -> Refused:
             return Refused("not_found", text)
         if "Invalid message size" in text:
             return Refused("protocol", text)
+        if "Invalid parameter" in text or "null character" in text or "too long" in text:
+            return Refused("invalid", text)
         return Refused("system", text)
     if isinstance(error, (RPCError, KeyError, AttributeError)):
         return Refused("protocol", f"{type(error).__name__}: {text}")
@@ -138,6 +140,12 @@ class Adapter:
         self.handles[handle] = thing
         return handle
 
+    def take(self, verb: dict):
+        thing = self.handles.pop(verb["handle"], None)
+        if thing is None:
+            raise Refused("invalid", "no such handle")
+        return thing
+
     def hello(self, _: dict) -> dict:
         return {
             "implementation": "python-package",
@@ -157,7 +165,7 @@ class Adapter:
         return {"handle": self.keep("s", Server(name, buffer_bytes, timeout))}
 
     def server_stop(self, verb: dict) -> dict:
-        self.handles.pop(verb["handle"]).stop()
+        self.take(verb).stop()
         return {}
 
     def client_open(self, verb: dict) -> dict:
@@ -172,7 +180,7 @@ class Adapter:
         return {"handle": self.keep("c", client), "buffer_bytes": str(buffer_bytes)}
 
     def client_close(self, verb: dict) -> dict:
-        self.handles.pop(verb["handle"]).close()
+        self.take(verb).close()
         return {}
 
     def call(self, verb: dict) -> dict:
@@ -184,8 +192,11 @@ class Adapter:
             params = orjson.loads(bytes.fromhex(verb["params"]))
         except orjson.JSONDecodeError as error:
             raise Refused("serialization", str(error)) from error
-        result = client.call(method, **params)
-        return {"result": orjson.dumps(result).hex()}
+        try:
+            result = client.call(method, **params)
+        except TypeError as error:  # it indexes a response that is no object
+            raise Refused("protocol", str(error)) from error
+        return {"result": to_text(result).hex()}
 
     def client_call_async(self, verb: dict) -> dict:
         outcome: dict = {}
@@ -234,6 +245,14 @@ class Adapter:
 
     def quit(self, _: dict) -> dict:
         return {}
+
+
+def to_text(value: object) -> bytes:
+    """The package reads deeper than orjson writes; what it has read is shown by Python's own writer."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False).encode()
 
 
 def to_tree(value: object) -> dict:
@@ -289,6 +308,7 @@ def answer(work) -> dict:
 
 
 def main() -> None:
+    sys.setrecursionlimit(20000)
     adapter = Adapter()
     for line in sys.stdin:
         verb = json.loads(line)
