@@ -5,15 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -239,36 +235,6 @@ const char *raw_receive(struct raw *raw, enum raw_object slot, int milliseconds)
     return copy;
 }
 
-pid_t raw_fork(raw_body_of_child *body, void *context)
-{
-    pid_t parent = getpid();
-    fflush(NULL);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid > 0)
-        return pid;
-    /* It must not outlive a test program that is ended by its time limit. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(2);
-    body(context);
-    _exit(0);
-}
-
-int raw_wait(pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, 0) != pid)
-        assert_int_equal(errno, EINTR);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-void raw_kill(pid_t pid)
-{
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_int_equal(raw_wait(pid), 1000 + SIGKILL);
-}
-
 void *raw_share(size_t bytes)
 {
     void *memory =
@@ -293,12 +259,6 @@ bool raw_await(const _Atomic int *word)
     return true;
 }
 
-void raw_child_failed(const char *file, int line, const char *what)
-{
-    fprintf(stderr, "%s:%d: in a child: %s\n", file, line, what);
-    _exit(1);
-}
-
 void raw_sleep_ms(int milliseconds)
 {
     struct timespec left = {.tv_sec = milliseconds / 1000,
@@ -312,15 +272,4 @@ int64_t raw_now_ms(void)
     struct timespec now;
     assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int raw_descriptors(void)
-{
-    int count = 0;
-    DIR *list = opendir("/proc/self/fd");
-    assert_non_null(list);
-    while (readdir(list) != NULL)
-        count++;
-    closedir(list);
-    return count;
 }

@@ -7,7 +7,7 @@
 #ifndef RAW_H
 #define RAW_H
 
-#include "support.h"
+#include "child.h"
 
 #include <sys/types.h>
 
@@ -84,26 +84,13 @@ bool raw_send(struct raw *raw, enum raw_object slot, const void *data, size_t le
  *  receive of any thread; null if none came. */
 const char *raw_receive(struct raw *raw, enum raw_object slot, int milliseconds);
 
-/** A child that runs body and then ends with status 0, or 1 if a CHILD_CHECK failed. */
-typedef void raw_body_of_child(void *context);
-pid_t raw_fork(raw_body_of_child *body, void *context);
-/** @return its exit status, or 1000 + the signal that ended it. */
-int raw_wait(pid_t pid);
-/** SIGKILL, and wait for its end. */
-void raw_kill(pid_t pid);
 /** Zeroed memory that children share with us; give it back with raw_unshare(). */
 void *raw_share(size_t bytes);
 void raw_unshare(void *memory, size_t bytes);
 /** Wait until the word is not 0. */
 bool raw_await(const _Atomic int *word);
 
-#define CHILD_CHECK(condition)                                                                     \
-    ((condition) ? (void)0 : raw_child_failed(__FILE__, __LINE__, #condition))
-void raw_child_failed(const char *file, int line, const char *what);
-
 void raw_sleep_ms(int milliseconds);
 int64_t raw_now_ms(void);
-/** How many descriptors this process has open, to see that none is left. */
-int raw_descriptors(void);
 
 #endif

@@ -7,9 +7,7 @@
  * Not fired, because no caller can bring them about: the ENSUREs of shmrpc_server_create() (a
  * published channel is complete) and of execute() (a method that was read as a string decodes).
  */
-#include "raw.h"
-
-#include "shmrpc.h"
+#include "world.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -26,68 +24,6 @@
 
 enum { MARK = 01000 };
 
-/* A server and a raw client on one channel. */
-struct world {
-    const char *name;
-    struct shmrpc_server *server;
-    struct raw raw;
-    char log[8192];
-    int descriptors;
-    int executed;
-};
-
-static void keep_line(void *user, const char *line)
-{
-    struct world *world = user;
-    size_t length = strlen(world->log);
-    snprintf(world->log + length, sizeof world->log - length, "%s\n", line);
-}
-
-static void start(struct world *world, const char *what, size_t buffer_bytes, int timeout_ms)
-{
-    struct shmrpc_server_options options = SHMRPC_SERVER_OPTIONS_INIT;
-    options.buffer_bytes = buffer_bytes;
-    options.timeout_ms = timeout_ms;
-    options.log = keep_line;
-    options.log_user = world;
-    memset(world, 0, sizeof *world);
-    world->descriptors = raw_descriptors();
-    world->name = raw_name(what);
-    assert_int_equal(shmrpc_server_create(world->name, &options, &world->server), SHMRPC_OK);
-    raw_open(&world->raw, world->name);
-}
-
-/* Ends the test too: nothing may be left. */
-static void finish(struct world *world)
-{
-    raw_close(&world->raw);
-    shmrpc_server_close(&world->server);
-    assert_null(world->server);
-    assert_int_equal(raw_count(world->name), 0);
-    assert_int_equal(raw_descriptors(), world->descriptors);
-}
-
-/* One exchange by the rules: send, have it served, collect. */
-static const char *exchange_bytes(struct world *world, const char *request, size_t length)
-{
-    assert_true(raw_send(&world->raw, RAW_REQ, request, length, 0));
-    assert_int_equal(shmrpc_server_step(world->server, 0), SHMRPC_OK);
-    return raw_receive(&world->raw, RAW_RESP, 0);
-}
-
-static const char *exchange(struct world *world, const char *request)
-{
-    return exchange_bytes(world, request, strlen(request));
-}
-
-static void assert_serves(struct world *world)
-{
-    assert_string_equal(
-        exchange(world, "{\"request_id\":\"s\",\"method\":\"__running__\",\"params\":{}}"),
-        "{\"request_id\":\"s\",\"result\":true,\"error\":null}");
-    assert_raw_values(&world->raw, 1, 0, 1, 0);
-}
-
 /* ---- Creation ------------------------------------------------------------------------------- */
 
 static void test_SRPC_LIFE_001_SRPC_OBJ_001_SRPC_OBJ_004_SRPC_SEG_001_SRPC_SEM_001_SRPC_SEM_002_SRPC_LIMIT_001_publishes_six_objects(
@@ -96,7 +32,7 @@ static void test_SRPC_LIFE_001_SRPC_OBJ_001_SRPC_OBJ_004_SRPC_SEG_001_SRPC_SEM_0
     (void)state;
     static const char zeros[4096];
     struct world world;
-    start(&world, "six", 0, 0);
+    world_start(&world, "six", 0, 0);
     assert_int_equal(raw_count(world.name), RAW_OBJECTS);
     assert_raw_values(&world.raw, 1, 0, 1, 0);
     for (int i = 0; i < RAW_OBJECTS; i++) {
@@ -111,14 +47,14 @@ static void test_SRPC_LIFE_001_SRPC_OBJ_001_SRPC_OBJ_004_SRPC_SEG_001_SRPC_SEM_0
             assert_memory_equal(world.raw.map[i], zeros, sizeof zeros);
     }
     assert_int_equal(shmrpc_server_buffer_bytes(world.server), 4096);
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_SEM_004_semaphores_are_what_sem_init_makes(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "sem-init", 128, 0);
+    world_start(&world, "sem-init", 128, 0);
     for (int i = RAW_REQ_EMPTY; i < RAW_OBJECTS; i++) {
         sem_t *fresh = raw_share(4096);
         assert_int_equal(sem_init(fresh, 1, i == RAW_REQ_EMPTY || i == RAW_RESP_EMPTY), 0);
@@ -126,7 +62,7 @@ static void test_SRPC_SEM_004_semaphores_are_what_sem_init_makes(void **state)
         sem_destroy(fresh);
         raw_unshare(fresh, 4096);
     }
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_LIMIT_002_SRPC_LIMIT_003_SRPC_TIME_005_options_out_of_range_are_invalid(
@@ -225,7 +161,7 @@ static void test_SRPC_OWN_008_SRPC_OBJ_002_a_second_server_is_busy_and_changes_n
     struct shmrpc_server_options options = SHMRPC_SERVER_OPTIONS_INIT;
     struct shmrpc_server *second = NULL;
     ino_t before[RAW_OBJECTS];
-    start(&world, "second", 0, 0);
+    world_start(&world, "second", 0, 0);
     for (int i = 0; i < RAW_OBJECTS; i++)
         before[i] = raw_inode(world.name, (enum raw_object)i);
     raw_set_values(&world.raw, 0, 0, 0, 1);
@@ -238,8 +174,8 @@ static void test_SRPC_OWN_008_SRPC_OBJ_002_a_second_server_is_busy_and_changes_n
     for (int i = 0; i < RAW_OBJECTS; i++)
         assert_true(raw_inode(world.name, (enum raw_object)i) == before[i]);
     raw_set_values(&world.raw, 1, 0, 1, 0);
-    assert_serves(&world);
-    finish(&world);
+    world_assert_serves(&world);
+    world_finish(&world);
 }
 
 /* ---- Answering ------------------------------------------------------------------------------ */
@@ -261,7 +197,7 @@ static void test_SRPC_HAND_001_SRPC_HAND_002_SRPC_HAND_003_SRPC_HAND_005_SRPC_FR
     static const char request[] = "{\"request_id\":\"i\",\"method\":\"echo\",\"params\":{\"a\":1}}";
     static const char reply[] = "{\"request_id\":\"i\",\"result\":{\"a\":1},\"error\":null}";
     struct world world;
-    start(&world, "exchange", 256, 0);
+    world_start(&world, "exchange", 256, 0);
     assert_int_equal(shmrpc_server_register(world.server, "echo", echo, &world.executed),
                      SHMRPC_OK);
     memset(raw_body(&world.raw, RAW_RESP), 'z', 252);
@@ -280,7 +216,7 @@ static void test_SRPC_HAND_001_SRPC_HAND_002_SRPC_HAND_003_SRPC_HAND_005_SRPC_FR
     assert_int_equal(raw_body(&world.raw, RAW_RESP)[sizeof reply - 1], 'z');
     assert_non_null(raw_receive(&world.raw, RAW_RESP, 0));
     assert_raw_values(&world.raw, 1, 0, 1, 0);
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_ENV_001_SRPC_ENV_002_SRPC_ENV_003_SRPC_ENV_004_SRPC_ENV_005_requests_in_any_dress(
@@ -303,26 +239,26 @@ static void test_SRPC_ENV_001_SRPC_ENV_002_SRPC_ENV_003_SRPC_ENV_004_SRPC_ENV_00
          "{\"request_id\":\"last\",\"result\":{},\"error\":null}"},
     };
     struct world world;
-    start(&world, "dress", 0, 0);
+    world_start(&world, "dress", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "echo", echo, NULL), SHMRPC_OK);
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
-        assert_string_equal(exchange(&world, pairs[i][0]), pairs[i][1]);
-    finish(&world);
+        assert_string_equal(world_exchange(&world, pairs[i][0]), pairs[i][1]);
+    world_finish(&world);
 }
 
 static void test_SRPC_ENV_010_running_is_built_in(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "running", 0, 0);
+    world_start(&world, "running", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "__running__", echo, NULL),
                      SHMRPC_INVALID);
     assert_non_null(strstr(shmrpc_server_error(world.server), "built in"));
-    assert_serves(&world);
+    world_assert_serves(&world);
     assert_non_null(strstr(
-        exchange(&world, "{\"request_id\":\"1\",\"method\":\"__running__\",\"params\":{\"x\":1}}"),
+        world_exchange(&world, "{\"request_id\":\"1\",\"method\":\"__running__\",\"params\":{\"x\":1}}"),
         "\"error\":\"TypeError: "));
-    finish(&world);
+    world_finish(&world);
 }
 
 static enum shmrpc_status tell_user(struct shmrpc_call *call, void *user)
@@ -337,7 +273,7 @@ static void test_register_replaces_sorts_and_refuses(void **state)
     struct world world;
     char request[200];
     char method[16];
-    start(&world, "register", 0, 0);
+    world_start(&world, "register", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "", echo, NULL), SHMRPC_INVALID);
     assert_int_equal(shmrpc_server_register(world.server, "a\xff", echo, NULL), SHMRPC_INVALID);
     assert_int_equal(shmrpc_server_register(world.server, "\xc3", echo, NULL), SHMRPC_INVALID);
@@ -359,12 +295,12 @@ static void test_register_replaces_sorts_and_refuses(void **state)
     for (int i = 0; i < 64; i++) {
         snprintf(request, sizeof request,
                  "{\"request_id\":\"r\",\"method\":\"m%d\",\"params\":{}}", i);
-        assert_non_null(strstr(exchange(&world, request), i < 32 ? "\"low\"" : "\"high\""));
+        assert_non_null(strstr(world_exchange(&world, request), i < 32 ? "\"low\"" : "\"high\""));
     }
     assert_non_null(
-        strstr(exchange(&world, "{\"request_id\":\"r\",\"method\":\"m\",\"params\":{}}"),
+        strstr(world_exchange(&world, "{\"request_id\":\"r\",\"method\":\"m\",\"params\":{}}"),
                "Unknown method: m\""));
-    finish(&world);
+    world_finish(&world);
 }
 
 static enum shmrpc_status register_more(struct shmrpc_call *call, void *user)
@@ -385,36 +321,36 @@ static void test_a_handler_may_register(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "grow", 0, 0);
+    world_start(&world, "grow", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "more", register_more, &world),
                      SHMRPC_OK);
     assert_string_equal(
-        exchange(&world, "{\"request_id\":\"r\",\"method\":\"more\",\"params\":{}}"),
+        world_exchange(&world, "{\"request_id\":\"r\",\"method\":\"more\",\"params\":{}}"),
         "{\"request_id\":\"r\",\"result\":\"more\",\"error\":null}");
     assert_non_null(
-        strstr(exchange(&world, "{\"request_id\":\"r\",\"method\":\"a39\",\"params\":{}}"),
+        strstr(world_exchange(&world, "{\"request_id\":\"r\",\"method\":\"a39\",\"params\":{}}"),
                "\"result\":{}"));
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_ENV_011_unknown_methods(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "unknown", 0, 0);
+    world_start(&world, "unknown", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "a", echo, NULL), SHMRPC_OK);
     assert_string_equal(
-        exchange(&world, "{\"request_id\":\"1\",\"method\":\"nope\",\"params\":{}}"),
+        world_exchange(&world, "{\"request_id\":\"1\",\"method\":\"nope\",\"params\":{}}"),
         "{\"request_id\":\"1\",\"result\":null,\"error\":\"RPCError: Unknown method: nope\"}");
     /* Compared to the end: a NUL inside does not make it "a". */
     assert_string_equal(
-        exchange(&world, "{\"request_id\":\"1\",\"method\":\"a\\u0000b\",\"params\":{}}"),
+        world_exchange(&world, "{\"request_id\":\"1\",\"method\":\"a\\u0000b\",\"params\":{}}"),
         "{\"request_id\":\"1\",\"result\":null,"
         "\"error\":\"RPCError: Unknown method: a\\u0000b\"}");
     assert_string_equal(
-        exchange(&world, "{\"request_id\":\"1\",\"method\":\"\",\"params\":{}}"),
+        world_exchange(&world, "{\"request_id\":\"1\",\"method\":\"\",\"params\":{}}"),
         "{\"request_id\":\"1\",\"result\":null,\"error\":\"RPCError: Unknown method: \"}");
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_ENV_013_SRPC_ENV_015_unusable_requests_are_answered_with_their_raw_id(
@@ -438,12 +374,12 @@ static void test_SRPC_ENV_013_SRPC_ENV_015_unusable_requests_are_answered_with_t
         {"{\"request_id\":\"i\",\"method\":\"echo\",\"params\":{},\"params\":1}", "\"i\"", "params"},
     };
     struct world world;
-    start(&world, "unusable", 0, 0);
+    world_start(&world, "unusable", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "echo", echo, &world.executed),
                      SHMRPC_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char head[200];
-        const char *reply = exchange(&world, cases[i][0]);
+        const char *reply = world_exchange(&world, cases[i][0]);
         snprintf(head, sizeof head,
                  "{\"request_id\":%s,\"result\":null,\"error\":\"RPCError: Invalid request: ",
                  cases[i][1]);
@@ -452,8 +388,8 @@ static void test_SRPC_ENV_013_SRPC_ENV_015_unusable_requests_are_answered_with_t
         assert_non_null(strstr(reply + strlen(head), cases[i][2]));
     }
     assert_int_equal(world.executed, 0);
-    assert_serves(&world);
-    finish(&world);
+    world_assert_serves(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_ENV_014_SRPC_ERR_003_SRPC_FRAME_005_messages_without_an_id_are_dropped(
@@ -470,19 +406,19 @@ static void test_SRPC_ENV_014_SRPC_ERR_003_SRPC_FRAME_005_messages_without_an_id
         "{\"request_id\":\"i\",\"method\":\"echo\",\"params\":{\"\\ud800\":1}}",
     };
     struct world world;
-    start(&world, "no-id", 0, 0);
+    world_start(&world, "no-id", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "echo", echo, &world.executed),
                      SHMRPC_OK);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         world.log[0] = '\0';
-        assert_null(exchange(&world, texts[i]));
+        assert_null(world_exchange(&world, texts[i]));
         assert_raw_values(&world.raw, 1, 0, 1, 0);
         assert_int_equal(raw_length(&world.raw, RAW_REQ), 0);
         assert_non_null(strstr(world.log, "dropped a message"));
-        assert_serves(&world);
+        world_assert_serves(&world);
     }
     assert_int_equal(world.executed, 0);
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_RECOVER_001_SRPC_FRAME_004_impossible_lengths_are_dropped(void **state)
@@ -490,7 +426,7 @@ static void test_SRPC_RECOVER_001_SRPC_FRAME_004_impossible_lengths_are_dropped(
     (void)state;
     static const uint32_t words[] = {253, 256, 0x80000000u, 0xFFFFFFFFu};
     struct world world;
-    start(&world, "length", 256, 0);
+    world_start(&world, "length", 256, 0);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         ino_t inode = raw_inode(world.name, RAW_REQ);
         world.log[0] = '\0';
@@ -502,26 +438,26 @@ static void test_SRPC_RECOVER_001_SRPC_FRAME_004_impossible_lengths_are_dropped(
         assert_int_equal(raw_length(&world.raw, RAW_REQ), 0);
         assert_non_null(strstr(world.log, "impossible length"));
         assert_true(raw_inode(world.name, RAW_REQ) == inode);
-        assert_serves(&world);
+        world_assert_serves(&world);
     }
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_FRAME_008_a_stray_post_runs_no_stale_bytes(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "stray", 0, 0);
+    world_start(&world, "stray", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "echo", echo, &world.executed),
                      SHMRPC_OK);
-    assert_non_null(exchange(&world, "{\"request_id\":\"i\",\"method\":\"echo\",\"params\":{}}"));
+    assert_non_null(world_exchange(&world, "{\"request_id\":\"i\",\"method\":\"echo\",\"params\":{}}"));
     /* With req_empty taken, so that the state stays one that one token can have. */
     assert_true(raw_take(&world.raw, RAW_REQ_EMPTY, 0));
     raw_post(&world.raw, RAW_REQ_FULL);
     assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_OK);
     assert_int_equal(world.executed, 1);
     assert_raw_values(&world.raw, 1, 0, 1, 0);
-    finish(&world);
+    world_finish(&world);
 }
 
 /* ---- Results that cannot be sent ------------------------------------------------------------ */
@@ -592,23 +528,23 @@ static void test_SRPC_ENV_017_SRPC_ENV_012_SRPC_JSON_009_SRPC_JSON_015_unseriali
     };
     struct world world;
     struct attempt attempt;
-    start(&world, "unserialisable", 0, 0);
+    world_start(&world, "unserialisable", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "u", unserialisable, &attempt),
                      SHMRPC_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char head[100];
         attempt = (struct attempt){cases[i].kind, SHMRPC_OK};
         const char *reply =
-            exchange(&world, "{\"request_id\":\"i\",\"method\":\"u\",\"params\":{}}");
+            world_exchange(&world, "{\"request_id\":\"i\",\"method\":\"u\",\"params\":{}}");
         snprintf(head, sizeof head, "{\"request_id\":\"i\",\"result\":null,\"error\":\"%s",
                  cases[i].text);
         assert_non_null(reply);
         assert_memory_equal(reply, head, strlen(head));
         assert_int_equal(attempt.status, cases[i].status);
         assert_raw_values(&world.raw, 1, 0, 1, 0);
-        assert_serves(&world);
+        world_assert_serves(&world);
     }
-    finish(&world);
+    world_finish(&world);
 }
 
 struct sized {
@@ -637,22 +573,22 @@ static void test_SRPC_ENV_016_SRPC_FRAME_003_results_around_the_capacity(void **
     struct world world;
     struct sized sized = {0};
     static const char request[] = "{\"request_id\":\"i\",\"method\":\"big\",\"params\":{}}";
-    start(&world, "big", 256, 0);
+    world_start(&world, "big", 256, 0);
     assert_int_equal(shmrpc_server_register(world.server, "big", big, &sized), SHMRPC_OK);
     size_t overhead = strlen("{\"request_id\":\"i\",\"result\":\"\",\"error\":null}");
     sized.length = 252 - overhead;
-    assert_int_equal(strlen(exchange(&world, request)), 252);
+    assert_int_equal(strlen(world_exchange(&world, request)), 252);
     assert_int_equal(sized.status, SHMRPC_OK);
     sized.length++;
-    const char *reply = exchange(&world, request);
+    const char *reply = world_exchange(&world, request);
     assert_int_equal(sized.status, SHMRPC_TOO_LARGE);
     assert_non_null(strstr(reply, "\"result\":null,\"error\":\"RPCError: Response too large: "));
     /* Nothing was half-written: the handler may still answer something else. */
     sized.try_again = true;
-    assert_string_equal(exchange(&world, request),
+    assert_string_equal(world_exchange(&world, request),
                         "{\"request_id\":\"i\",\"result\":42,\"error\":null}");
-    assert_serves(&world);
-    finish(&world);
+    world_assert_serves(&world);
+    world_finish(&world);
 }
 
 static enum shmrpc_status long_error(struct shmrpc_call *call, void *user)
@@ -665,7 +601,7 @@ static void test_SRPC_ENV_018_SRPC_ENV_009_error_texts_are_cut_at_a_character(vo
     (void)state;
     struct world world;
     char text[600];
-    start(&world, "cut", 128, 0);
+    world_start(&world, "cut", 128, 0);
     assert_int_equal(shmrpc_server_register(world.server, "f", long_error, text), SHMRPC_OK);
     /* Each length of the ASCII prefix shifts the four-byte characters against the limit. */
     for (int shift = 0; shift < 5; shift++) {
@@ -676,14 +612,14 @@ static void test_SRPC_ENV_018_SRPC_ENV_009_error_texts_are_cut_at_a_character(vo
             memcpy(at, "\xf0\x9f\x98\x80", 4);
         *at = '\0';
         const char *reply =
-            exchange(&world, "{\"request_id\":\"i\",\"method\":\"f\",\"params\":{}}");
+            world_exchange(&world, "{\"request_id\":\"i\",\"method\":\"f\",\"params\":{}}");
         struct shmrpc_value value;
         assert_non_null(reply);
         assert_in_range(strlen(reply), 121, 124);
         assert_int_equal(shmrpc_json_read(reply, strlen(reply), &value, NULL), SHMRPC_OK);
         assert_non_null(strstr(reply, "\"error\":\"ValueError: "));
     }
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_ENV_019_an_id_that_leaves_no_room(void **state)
@@ -692,33 +628,33 @@ static void test_SRPC_ENV_019_an_id_that_leaves_no_room(void **state)
     struct world world;
     char request[200];
     char id[128];
-    start(&world, "room", 128, 0);
+    world_start(&world, "room", 128, 0);
     /* An id as long as a request can have leaves none for an answer to it. */
     memset(id, 'i', sizeof id);
     id[84] = '\0';
     snprintf(request, sizeof request, "{\"request_id\":\"%s\",\"method\":1}", id);
     assert_in_range(strlen(request), 100, 124);
-    assert_null(exchange(&world, request));
+    assert_null(world_exchange(&world, request));
     assert_raw_values(&world.raw, 1, 0, 1, 0);
     assert_non_null(strstr(world.log, "no room"));
     /* 124 bytes hold 42 of the envelope, an id of 81 and one character of text. */
     id[81] = '\0';
     snprintf(request, sizeof request, "{\"request_id\":\"%s\",\"method\":1}", id);
-    const char *reply = exchange(&world, request);
+    const char *reply = world_exchange(&world, request);
     assert_non_null(reply);
     assert_non_null(strstr(reply, "\"result\":null,\"error\":\"R"));
-    assert_serves(&world);
-    finish(&world);
+    world_assert_serves(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_LIMIT_002_smallest_and_a_large_buffer_serve(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "smallest", 128, 0);
-    assert_serves(&world);
-    finish(&world);
-    start(&world, "mebibyte", 1 << 20, 0);
+    world_start(&world, "smallest", 128, 0);
+    world_assert_serves(&world);
+    world_finish(&world);
+    world_start(&world, "mebibyte", 1 << 20, 0);
     assert_int_equal(shmrpc_server_register(world.server, "echo", echo, NULL), SHMRPC_OK);
     size_t capacity = (1 << 20) - 4;
     size_t head = strlen("{\"request_id\":\"i\",\"method\":\"echo\",\"params\":{\"a\":\"");
@@ -727,11 +663,11 @@ static void test_SRPC_LIMIT_002_smallest_and_a_large_buffer_serve(void **state)
     memset(request, 'x', capacity);
     memcpy(request, "{\"request_id\":\"i\",\"method\":\"echo\",\"params\":{\"a\":\"", head);
     memcpy(request + capacity - 3, "\"}}", 4);
-    const char *reply = exchange_bytes(&world, request, capacity);
+    const char *reply = world_exchange_bytes(&world, request, capacity);
     assert_non_null(reply);
     assert_memory_equal(reply, "{\"request_id\":\"i\",\"result\":{\"a\":\"xxx", 34);
     free(request);
-    finish(&world);
+    world_finish(&world);
 }
 
 /* ---- What peers leave and break ------------------------------------------------------------- */
@@ -740,7 +676,7 @@ static void test_SRPC_SEM_007_a_value_above_one_makes_the_channel_anew(void **st
 {
     (void)state;
     struct world world;
-    start(&world, "above-one", 0, 0);
+    world_start(&world, "above-one", 0, 0);
     for (int i = RAW_REQ_EMPTY; i < RAW_OBJECTS; i++) {
         ino_t before = raw_inode(world.name, RAW_REQ);
         world.log[0] = '\0';
@@ -759,9 +695,9 @@ static void test_SRPC_SEM_007_a_value_above_one_makes_the_channel_anew(void **st
         assert_true(raw_inode(world.name, RAW_REQ) != before);
         raw_close(&world.raw);
         raw_open(&world.raw, world.name);
-        assert_serves(&world);
+        world_assert_serves(&world);
     }
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_LIFE_006_SRPC_LIFE_005_each_lost_name_is_noticed(void **state)
@@ -769,7 +705,7 @@ static void test_SRPC_LIFE_006_SRPC_LIFE_005_each_lost_name_is_noticed(void **st
     (void)state;
     for (int i = 0; i < RAW_OBJECTS; i++) {
         struct world world;
-        start(&world, "lost", 0, 0);
+        world_start(&world, "lost", 0, 0);
         raw_unlink(world.name, (enum raw_object)i);
         assert_int_equal(shmrpc_server_run(world.server), SHMRPC_NOT_FOUND);
         assert_non_null(strstr(shmrpc_server_error(world.server), world.name));
@@ -783,7 +719,7 @@ static void test_SRPC_LIFE_006_SRPC_LIFE_005_each_lost_name_is_noticed(void **st
         assert_int_equal(raw_count(world.name), 1);
         assert_true(raw_inode(world.name, (enum raw_object)i) == foreign);
         raw_unlink(world.name, (enum raw_object)i);
-        assert_int_equal(raw_descriptors(), world.descriptors);
+        assert_int_equal(count_descriptors(), world.descriptors);
     }
 }
 
@@ -792,7 +728,7 @@ static void test_a_broken_channel_whose_name_was_taken_is_busy(void **state)
     (void)state;
     struct world world;
     struct shmrpc_server *other = NULL;
-    start(&world, "taken", 0, 0);
+    world_start(&world, "taken", 0, 0);
     raw_remove(world.name);
     assert_int_equal(shmrpc_server_create(world.name, NULL, &other), SHMRPC_OK);
     /* The loser finds its semaphores broken before it finds its names gone. */
@@ -804,7 +740,7 @@ static void test_a_broken_channel_whose_name_was_taken_is_busy(void **state)
     shmrpc_server_close(&world.server);
     assert_int_equal(raw_count(world.name), RAW_OBJECTS);
     shmrpc_server_close(&other);
-    assert_int_equal(raw_descriptors(), world.descriptors);
+    assert_int_equal(count_descriptors(), world.descriptors);
     assert_int_equal(raw_count(world.name), 0);
 }
 
@@ -834,7 +770,7 @@ static void test_SRPC_RECOVER_007_SRPC_RECOVER_008_SRPC_RECOVER_010_SRPC_RECOVER
         {0, 0, 0, 0},
     };
     struct world world;
-    start(&world, "repair", 0, 0);
+    world_start(&world, "repair", 0, 0);
     for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
         /* Who polls, and who waits. */
         for (int step_ms = 0; step_ms <= 50; step_ms += 50) {
@@ -851,10 +787,10 @@ static void test_SRPC_RECOVER_007_SRPC_RECOVER_008_SRPC_RECOVER_010_SRPC_RECOVER
                 assert_int_equal(raw_length(&world.raw, RAW_REQ), 0);
             if (left[i][2] == 0)
                 assert_int_equal(raw_length(&world.raw, RAW_RESP), 0);
-            assert_serves(&world);
+            world_assert_serves(&world);
         }
     }
-    finish(&world);
+    world_finish(&world);
 }
 
 struct holder {
@@ -889,13 +825,13 @@ static void test_SRPC_RECOVER_006_SRPC_RECOVER_007_a_living_client_is_never_repa
     (void)state;
     for (int kind = HOLDS_MAP; kind <= HOLDS_LOCK; kind++) {
         struct world world;
-        start(&world, "living", 0, 0);
+        world_start(&world, "living", 0, 0);
         raw_set_values(&world.raw, 0, 0, 0, 1);
         raw_close(&world.raw);
         struct holder *holder = raw_share(sizeof *holder);
         holder->name = world.name;
         holder->kind = kind;
-        pid_t pid = raw_fork(hold, holder);
+        pid_t pid = child_start(hold, holder);
         assert_true(raw_await(&holder->ready));
         int64_t until = raw_now_ms() + 500;
         while (raw_now_ms() < until) {
@@ -903,10 +839,10 @@ static void test_SRPC_RECOVER_006_SRPC_RECOVER_007_a_living_client_is_never_repa
             assert_true(raw_values_are(world.name, 0, 0, 0, 1));
         }
         assert_int_equal(world.log[0], '\0');
-        raw_kill(pid);
+        child_kill(pid);
         assert_true(repaired(&world, 50));
         raw_unshare(holder, sizeof *holder);
-        finish(&world);
+        world_finish(&world);
     }
 }
 
@@ -915,7 +851,7 @@ static void test_SRPC_RECOVER_009_a_response_nobody_collects_is_dropped(void **s
     (void)state;
     static const char request[] = "{\"request_id\":\"2\",\"method\":\"echo\",\"params\":{}}";
     struct world world;
-    start(&world, "occupied", 0, 300);
+    world_start(&world, "occupied", 0, 300);
     assert_int_equal(shmrpc_server_register(world.server, "echo", echo, &world.executed),
                      SHMRPC_OK);
     /* The raw peer lives and does not collect. */
@@ -928,8 +864,8 @@ static void test_SRPC_RECOVER_009_a_response_nobody_collects_is_dropped(void **s
     /* The first one stands as it was, and once it is collected the server serves. */
     assert_raw_values(&world.raw, 1, 0, 0, 1);
     assert_string_equal(raw_receive(&world.raw, RAW_RESP, 0), "first");
-    assert_serves(&world);
-    finish(&world);
+    world_assert_serves(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_RECOVER_010_a_waiting_response_makes_its_slot_free(void **state)
@@ -938,7 +874,7 @@ static void test_SRPC_RECOVER_010_a_waiting_response_makes_its_slot_free(void **
     static const char request[] = "{\"request_id\":\"2\",\"method\":\"echo\",\"params\":{}}";
     struct world world;
     /* Nobody holds the channel: while the server waits for the slot it finds the client dead. */
-    start(&world, "waiting", 0, RAW_PATIENCE_MS);
+    world_start(&world, "waiting", 0, RAW_PATIENCE_MS);
     assert_int_equal(shmrpc_server_register(world.server, "echo", echo, NULL), SHMRPC_OK);
     raw_set_values(&world.raw, 1, 0, 0, 1);
     assert_true(raw_send(&world.raw, RAW_REQ, request, sizeof request - 1, 0));
@@ -947,7 +883,7 @@ static void test_SRPC_RECOVER_010_a_waiting_response_makes_its_slot_free(void **
     raw_open(&world.raw, world.name);
     assert_string_equal(raw_receive(&world.raw, RAW_RESP, 0),
                         "{\"request_id\":\"2\",\"result\":{},\"error\":null}");
-    finish(&world);
+    world_finish(&world);
 }
 
 /* ---- Stopping, stepping, misuse ------------------------------------------------------------- */
@@ -968,7 +904,7 @@ static void test_SRPC_SIGNAL_001_SRPC_SIGNAL_004_a_signal_handler_may_stop_it(vo
     struct sigaction before[NSIG];
     for (int i = 1; i < NSIG; i++)
         sigaction(i, NULL, &before[i]);
-    start(&world, "signal", 0, 0);
+    world_start(&world, "signal", 0, 0);
     for (int i = 1; i < NSIG; i++) {
         struct sigaction now;
         if (sigaction(i, NULL, &now) == 0)
@@ -987,7 +923,7 @@ static void test_SRPC_SIGNAL_001_SRPC_SIGNAL_004_a_signal_handler_may_stop_it(vo
     assert_int_equal(shmrpc_server_step(world.server, SHMRPC_FOREVER), SHMRPC_OK);
     timer_delete(timer);
     assert_int_equal(sigaction(SIGUSR1, &before[SIGUSR1], NULL), 0);
-    finish(&world);
+    world_finish(&world);
 }
 
 static enum shmrpc_status stop_inside(struct shmrpc_call *call, void *user)
@@ -1006,20 +942,20 @@ static void test_SRPC_SIGNAL_002_the_call_in_hand_is_answered(void **state)
     (void)state;
     static const char request[] = "{\"request_id\":\"i\",\"method\":\"stop\",\"params\":{}}";
     struct world world;
-    start(&world, "stop", 0, 0);
+    world_start(&world, "stop", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "stop", stop_inside, &world), SHMRPC_OK);
     assert_true(raw_send(&world.raw, RAW_REQ, request, sizeof request - 1, 0));
     assert_int_equal(shmrpc_server_run(world.server), SHMRPC_OK);
     assert_string_equal(raw_receive(&world.raw, RAW_RESP, 0),
                         "{\"request_id\":\"i\",\"result\":null,\"error\":null}");
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_TIME_002_SRPC_TIME_005_steps_end_at_their_time(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "step", 0, 0);
+    world_start(&world, "step", 0, 0);
     int64_t before = raw_now_ms();
     assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_TIMEOUT);
     assert_int_equal(shmrpc_server_step(world.server, 30), SHMRPC_TIMEOUT);
@@ -1032,7 +968,7 @@ static void test_SRPC_TIME_002_SRPC_TIME_005_steps_end_at_their_time(void **stat
     assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_TIMEOUT);
     assert_true(raw_send(&world.raw, RAW_REQ, "{}", 2, 0));
     assert_int_equal(shmrpc_server_step(world.server, SHMRPC_FOREVER), SHMRPC_OK);
-    finish(&world);
+    world_finish(&world);
 }
 
 static void test_SRPC_WAIT_001_every_policy_serves(void **state)
@@ -1040,13 +976,13 @@ static void test_SRPC_WAIT_001_every_policy_serves(void **state)
     (void)state;
     for (int wait = SHMRPC_WAIT_ADAPTIVE; wait <= SHMRPC_WAIT_BLOCK; wait++) {
         struct shmrpc_server_options options = SHMRPC_SERVER_OPTIONS_INIT;
-        struct world world = {.name = raw_name("policy"), .descriptors = raw_descriptors()};
+        struct world world = {.name = raw_name("policy"), .descriptors = count_descriptors()};
         options.wait = (enum shmrpc_wait)wait;
         assert_int_equal(shmrpc_server_create(world.name, &options, &world.server), SHMRPC_OK);
         raw_open(&world.raw, world.name);
-        assert_serves(&world);
+        world_assert_serves(&world);
         assert_int_equal(shmrpc_server_step(world.server, 20), SHMRPC_TIMEOUT);
-        finish(&world);
+        world_finish(&world);
     }
 }
 
@@ -1064,11 +1000,11 @@ static void test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_server(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "fork", 0, 0);
-    assert_int_equal(raw_wait(raw_fork(in_forked_child, &world)), 0);
+    world_start(&world, "fork", 0, 0);
+    child_run(in_forked_child, &world);
     assert_int_equal(raw_count(world.name), RAW_OBJECTS);
-    assert_serves(&world);
-    finish(&world);
+    world_assert_serves(&world);
+    world_finish(&world);
 }
 
 static enum shmrpc_status fork_inside(struct shmrpc_call *call, void *user)
@@ -1087,7 +1023,7 @@ static enum shmrpc_status fork_inside(struct shmrpc_call *call, void *user)
                     shmrpc_server_step(world->server, 0) == SHMRPC_INVALID;
         _exit(dead ? 0 : 1);
     }
-    if (pid < 0 || raw_wait(pid) != 0)
+    if (pid < 0 || child_wait(pid) != 0)
         return SHMRPC_SYSTEM;
     return shmrpc_call_answer_end(call);
 }
@@ -1096,13 +1032,13 @@ static void test_SRPC_FORK_001_SRPC_FORK_003_a_handler_may_fork(void **state)
 {
     (void)state;
     struct world world;
-    start(&world, "fork-inside", 0, 0);
+    world_start(&world, "fork-inside", 0, 0);
     assert_int_equal(shmrpc_server_register(world.server, "fork", fork_inside, &world), SHMRPC_OK);
     assert_string_equal(
-        exchange(&world, "{\"request_id\":\"i\",\"method\":\"fork\",\"params\":{}}"),
+        world_exchange(&world, "{\"request_id\":\"i\",\"method\":\"fork\",\"params\":{}}"),
         "{\"request_id\":\"i\",\"result\":1,\"error\":null}");
-    assert_serves(&world);
-    finish(&world);
+    world_assert_serves(&world);
+    world_finish(&world);
 }
 
 static struct shmrpc_server *closed_inside;
@@ -1132,13 +1068,13 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(support_ignore(shmrpc_server_error(NULL)));
     expect_check_failure(support_ignore(shmrpc_server_buffer_bytes(garbage)));
     expect_check_failure(shmrpc_server_close(&garbage));
-    start(&world, "contract", 0, 0);
+    world_start(&world, "contract", 0, 0);
     expect_check_failure(support_ignore(shmrpc_server_register(world.server, NULL, echo, NULL)));
     expect_check_failure(support_ignore(shmrpc_server_register(world.server, "m", NULL, NULL)));
     closed_inside = world.server;
     assert_int_equal(shmrpc_server_register(world.server, "close", close_inside, NULL), SHMRPC_OK);
-    assert_non_null(exchange(&world, "{\"request_id\":\"i\",\"method\":\"close\",\"params\":{}}"));
-    finish(&world);
+    assert_non_null(world_exchange(&world, "{\"request_id\":\"i\",\"method\":\"close\",\"params\":{}}"));
+    world_finish(&world);
     free(garbage);
 }
 
