@@ -20,13 +20,23 @@ static const char *const prefixes[RAW_OBJECTS] = {"srb_",     "srb_",     "sem.s
 static const char *const suffixes[RAW_OBJECTS] = {"_req",      "_resp",       "_req_empty",
                                                   "_req_full", "_resp_empty", "_resp_full"};
 
+static char names[NAMES][64];
+static unsigned name_count;
+
 const char *raw_name(const char *what)
 {
-    static char names[NAMES][64];
-    static unsigned count;
-    assert_true(count < NAMES);
-    snprintf(names[count], sizeof names[count], "unit-%d-%u-%s", (int)getpid(), count, what);
-    return names[count++];
+    assert_true(name_count < NAMES);
+    snprintf(names[name_count], sizeof names[name_count], "unit-%d-%u-%s", (int)getpid(),
+             name_count, what);
+    return names[name_count++];
+}
+
+int raw_sweep(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < name_count; i++)
+        raw_remove(names[i]);
+    return 0;
 }
 
 void raw_path(const char *name, enum raw_object object, char path[300])

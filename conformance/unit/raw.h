@@ -27,6 +27,8 @@ enum { RAW_PATIENCE_MS = 20000 };
 
 /** A channel name that no other run uses; valid until the program ends. */
 const char *raw_name(const char *what);
+/** Remove the objects of all these names: a group's teardown, for what failed tests leave. */
+int raw_sweep(void **state);
 /** Path of an object below /dev/shm. */
 void raw_path(const char *name, enum raw_object object, char path[300]);
 bool raw_exists(const char *name, enum raw_object object);

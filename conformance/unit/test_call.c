@@ -600,5 +600,5 @@ int main(void)
         cmocka_unit_test(test_broken_contracts_fire),
     };
     support_limit_seconds(60);
-    return cmocka_run_group_tests_name("call", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("call", tests, NULL, raw_sweep);
 }

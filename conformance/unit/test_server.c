@@ -1128,5 +1128,5 @@ int main(void)
         cmocka_unit_test(test_broken_contracts_fire),
     };
     support_limit_seconds(120);
-    return cmocka_run_group_tests_name("server", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("server", tests, NULL, raw_sweep);
 }
