@@ -188,7 +188,7 @@ static enum shmrpc_status read_many(struct shmrpc_call *call, void *user)
     int64_t value;
     (void)user;
     for (int i = 0; i < 40; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "p%d", i);
         assert_int_equal(shmrpc_call_int64(call, name, &value), SHMRPC_OK);
         /* p5 and p30 come again at the end. */
