@@ -197,22 +197,24 @@ static enum shmrpc_status complete(struct shmrpc_channel *channel, struct shmrpc
 static enum shmrpc_status claim(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
                                 struct shmrpc_channel **channel, struct shmrpc_error *error)
 {
+    enum { REMOVALS = 100 };
     int64_t until = shmrpc_now_ns() + SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
-    for (;;) {
+    for (int removals = 0; removals < REMOVALS;) {
         enum shmrpc_status status =
             shmrpc_channel_claim(name, buffer_bytes, wait, channel, error);
         if (status != SHMRPC_BUSY)
             return status;
         status = free_name(name, error);
-        if (status != SHMRPC_OK && status != SHMRPC_BUSY)
+        /* However long that took, the name was free: only a try can tell whether it still is. */
+        if (status == SHMRPC_OK) {
+            removals++;
+            continue;
+        }
+        if (status != SHMRPC_BUSY || shmrpc_now_ns() >= until)
             return status;
-        if (shmrpc_now_ns() >= until)
-            return status == SHMRPC_OK ? shmrpc_error_set(error, SHMRPC_BUSY,
-                                                          "the channel \"%s\" keeps changing", name)
-                                       : status;
-        if (status == SHMRPC_BUSY)
-            shmrpc_sleep_ms(SHMRPC_RETRY_MS);
+        shmrpc_sleep_ms(SHMRPC_RETRY_MS);
     }
+    return shmrpc_error_set(error, SHMRPC_BUSY, "the channel \"%s\" keeps changing", name);
 }
 
 enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
