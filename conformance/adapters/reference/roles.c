@@ -5,6 +5,7 @@
  */
 #include "adapter.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,11 +324,12 @@ static int in_child(const cJSON *verb, const char *what)
     return 0;
 }
 
-static _Noreturn void child(const cJSON *verb, const char *what)
+static _Noreturn void child(const cJSON *verb, const char *what, int there)
 {
     /* The runner must not take this process for the adapter. */
     close(0);
     close(1);
+    close(there); /* fork has returned here: what it does in a child is done */
     if (strcmp(what, "hold") == 0)
         for (;;)
             pause();
@@ -341,9 +343,19 @@ cJSON *verb_fork(const cJSON *verb)
 {
     const char *what = member(verb, "do");
     char text[32];
+    int there[2];
+    if (pipe2(there, O_CLOEXEC) != 0)
+        return reply_error(SHMRPC_SYSTEM, "no pipe for the child");
     pid_t pid = fork();
-    if (pid == 0)
-        child(verb, what);
+    if (pid == 0) {
+        close(there[0]);
+        child(verb, what, there[1]);
+    }
+    close(there[1]);
+    ssize_t end = read(there[0], text, 1);
+    close(there[0]);
+    if (pid < 0 || end != 0)
+        return reply_error(SHMRPC_SYSTEM, "no child");
     cJSON *reply = reply_ok();
     cJSON *body = reply_ok_body(reply);
     snprintf(text, sizeof text, "%d", (int)pid);
