@@ -331,6 +331,7 @@ static bool scan_document(struct scan *scan, const char *text, size_t length,
     if (text == NULL)
         text = "";
     scan->end = text + length;
+    /* SRPC-JSON-003: a byte order mark is neither white space nor the start of a value. */
     const char *begin = shmrpc_json_skip_space(text, scan->end);
     const char *at = scan_tree(scan, begin);
     if (at == NULL)
