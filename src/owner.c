@@ -174,10 +174,16 @@ static enum shmrpc_status remove_pieces(struct shmrpc_channel *channel, struct s
  * it unlinks by name, and must not meet ours. Or to one that died meanwhile. */
 static enum shmrpc_status clear_pieces(struct shmrpc_channel *channel, struct shmrpc_error *error)
 {
-    int64_t until = shmrpc_now_ns() + SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
+    const int64_t grace = SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
+    int64_t until = shmrpc_now_ns() + grace;
     while (any_piece(channel->name, channel)) {
-        if (shmrpc_now_ns() >= until)
-            return remove_pieces(channel, error);
+        int64_t now = shmrpc_now_ns();
+        if (now >= until) {
+            /* Somebody who only looks, as people's tools do, holds a piece for a moment. */
+            enum shmrpc_status status = remove_pieces(channel, error);
+            if (status != SHMRPC_BUSY || now >= until + grace)
+                return status;
+        }
         shmrpc_sleep_ms(SHMRPC_RETRY_MS);
     }
     return SHMRPC_OK;
