@@ -68,54 +68,56 @@ c_decl {
 \#include "hits.h"
 }
 
-/* Whether one collected object is doubtful, and held: by its maker, by a reclaimer, by a client. */
-#define DOUBTFUL(id) (id != 0 && id != me && !(speaks && MARKED(id)))
-#define BY_MAKER(table, id, bits) (DOUBTFUL(id) && (table[id] & bits) != 0)
-
-inline seen_by_others()
-{
-    byte q;
-    for (q : 1 .. LAST) {
-        if
-        :: q != me && looks_at[q] != 0 && looks_at[q] == c_req && DOUBTFUL(c_req) ->
-            held = 1; transient = 1
-        :: else
-        fi
-    }
+/* The proof is a lease: it is got where nobody else has the object open or mapped, and nobody opens it
+ * while there is one. What the lock on a marked req speaks for needs none. */
+byte leased[3];
+#define MAY_OPEN(n) (leased[n] == 0 || leased[n] != name[n])
+#define DOUBTFUL(id) (id != 0 && !(speaks && MARKED(id)))
 #if CLIENTS > 0
-    for (q : 0 .. CLIENTS - 1) {
+#define CLIENT_HAS(n, id) (opened[n] == id)
+#else
+#define CLIENT_HAS(n, id) false
+#endif
+
+inline take_lease(n, id)
+{
+    atomic {
         if
-        :: (opened[q * 3 + REQ] != 0 && opened[q * 3 + REQ] == c_req && DOUBTFUL(c_req)) ||
-           (opened[q * 3 + RESP] != 0 && opened[q * 3 + RESP] == c_resp && DOUBTFUL(c_resp)) ||
-           (opened[q * 3 + SEM] != 0 && opened[q * 3 + SEM] == c_sem && DOUBTFUL(c_sem)) ->
-            held = 1; transient = 1
-        :: else
+        :: !DOUBTFUL(id) -> skip
+        :: DOUBTFUL(id) ->
+            for (q : 1 .. LAST) { if :: n == REQ && q != me && looks_at[q] == id -> transient = 1 :: else fi };
+            q = 0;
+            if :: CLIENT_HAS(n, id) -> transient = 1 :: else fi;
+            if
+            :: ((descriptors[id] | maps[id]) & (1 << n)) != 0 -> held = 1
+            :: else -> if :: transient -> held = 1 :: else -> leased[n] = id; leases_mine = 1 fi
+            fi
         fi
     }
-#endif
-    q = 0
 }
 
-#define IN(table) (BY_MAKER(table, c_req, 1) || BY_MAKER(table, c_resp, 2) || BY_MAKER(table, c_sem, 4))
+#define GIVE_LEASES_BACK \
+    if :: leases_mine -> leased[REQ] = 0; leased[RESP] = 0; leased[SEM] = 0; leases_mine = 0 :: else fi
+#define FORGET c_resp = 0; c_sem = 0; held = 0; transient = 0; speaks = 0
 
-/* The scan: descriptors, then maps, because the original opens, maps and closes. */
-inline scan()
-{
-#ifdef NO_DESCRIPTORS_FIRST
-    atomic { if :: IN(maps) -> held = 1 :: else fi };
-    atomic { if :: IN(descriptors) -> held = 1 :: else fi; seen_by_others() }
+#ifdef NO_PROOF
+#define LEASE_REQ skip
+#define LEASE_PIECES skip
 #else
-    atomic { if :: IN(descriptors) -> held = 1 :: else fi; seen_by_others() };
-    atomic { if :: IN(maps) -> held = 1 :: else fi }
+#define LEASE_REQ if :: CRASH(server_reclaim_lease) :: atomic { true -> skip } fi; take_lease(REQ, fd)
+#define LEASE_PIECES if :: CRASH(server_reclaim_lease) :: atomic { true -> skip } fi; \
+                     take_lease(RESP, c_resp); take_lease(SEM, c_sem)
 #endif
-}
-
-#define FORGET c_req = 0; c_resp = 0; c_sem = 0; held = 0; transient = 0; speaks = 0
+#ifdef NO_SAME_INODE
+#define SAME_AS(n, id) true
+#else
+#define SAME_AS(n, id) (name[n] == id)
+#endif
 
 proctype ours(byte me)
 {
-    byte fd, c_req, c_resp, c_sem;
-    bit speaks, held, transient, completing;
+    byte fd, c_resp, c_sem, q;
+    bit speaks, held, transient, completing, leases_mine;
 
     if
     :: atomic { me != LAST -> skip }
@@ -133,7 +135,8 @@ claim:
 
     /* The name is taken. */
     if
-    :: atomic { name[REQ] != 0 -> fd = name[REQ]; looks_at[me] = fd }
+    :: atomic { name[REQ] != 0 && MAY_OPEN(REQ) -> fd = name[REQ]; looks_at[me] = fd; speaks = MARKED(fd) }
+    :: atomic { name[REQ] != 0 && !MAY_OPEN(REQ) -> goto claim }
 #ifdef NO_PIECES_BESIDE_OWN_REQ
     :: atomic { name[REQ] == 0 -> goto pieces }
 #else
@@ -146,13 +149,18 @@ claim:
     :: atomic { lock[fd] == 0 -> lock[fd] = me }
     /* A living owner keeps it; who only reclaims, lets go soon. Either is tried for a while. */
 #ifdef NO_BUSY_RETRY
-    :: atomic { lock[fd] != 0 -> looks_at[me] = 0; fd = 0; goto lost }
+    :: atomic { lock[fd] != 0 -> looks_at[me] = 0; fd = 0; FORGET; goto lost }
 #else
-    :: atomic { lock[fd] == fd -> looks_at[me] = 0; fd = 0; goto lost }
-    :: atomic { lock[fd] != 0 -> looks_at[me] = 0; fd = 0; goto claim }
+    :: atomic { lock[fd] == fd -> looks_at[me] = 0; fd = 0; FORGET; goto lost }
+    :: atomic { lock[fd] != 0 -> looks_at[me] = 0; fd = 0; FORGET; goto claim }
 #endif
     :: CRASH(server_reclaim_lock_req)
     fi;
+#endif
+#ifndef NO_LEASE_FIRST
+    /* Who still makes more objects, or is about to unlink these by name, is seen by req alone, so it
+     * comes before the look at the others. */
+    LEASE_REQ;
 #endif
 #ifndef NO_NAME_RECHECK
     if
@@ -161,60 +169,47 @@ claim:
     :: CRASH(server_reclaim_check_name)
     fi;
 #endif
-    atomic { c_resp = name[RESP]; speaks = MARKED(fd) };
+    atomic { c_resp = name[RESP] };
     atomic { c_sem = name[SEM] };
-    atomic { c_req = name[REQ] };
-#ifdef NO_MIXED_SCAN
+#ifdef NO_LEASE_FIRST
+    LEASE_REQ;
+#endif
+#ifdef NO_MIXED_PROOF
     if :: atomic { speaks -> goto unlink } :: atomic { !speaks -> skip } fi;
 #endif
-#ifndef NO_SCAN
-    if
-    :: atomic { DOUBTFUL(c_req) || DOUBTFUL(c_resp) || DOUBTFUL(c_sem) -> skip }
-    :: atomic { else -> goto unlink }
-    :: CRASH(server_reclaim_scan)
-    fi;
-    scan();
-    if
-    :: atomic { held == 0 -> skip }
-    :: atomic { held == 1 -> goto let_go }
-    fi;
-#ifndef NO_SAME_NAMES
-    /* What was not there to be scanned for may have come meanwhile. */
-    atomic { if :: name[RESP] != c_resp -> transient = 1 :: else fi };
-    atomic { if :: name[SEM] != c_sem -> transient = 1 :: else fi };
-    atomic { if :: name[REQ] != c_req || c_req != fd -> transient = 1 :: else fi };
-    if :: atomic { transient -> goto let_go } :: atomic { !transient -> skip } fi;
-#endif
-#endif
+    LEASE_PIECES;
+    if :: atomic { held -> goto let_go } :: atomic { !held -> skip } fi;
 unlink:
 #ifdef NO_REQ_LAST
-    STEP(server_reclaim_unlink_req, if :: c_req != 0 -> UNLINK(REQ) :: else fi);
+    STEP(server_reclaim_unlink_req, if :: name[REQ] == fd -> UNLINK(REQ) :: else fi);
 #endif
-    STEP(server_reclaim_unlink_other, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
-    STEP(server_reclaim_unlink_other, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
+    STEP(server_reclaim_unlink_other, if :: c_resp != 0 && SAME_AS(RESP, c_resp) -> UNLINK(RESP) :: else fi);
+    STEP(server_reclaim_unlink_other, if :: c_sem != 0 && SAME_AS(SEM, c_sem) -> UNLINK(SEM) :: else fi);
 #ifndef NO_REQ_LAST
-    STEP(server_reclaim_unlink_req, if :: c_req != 0 -> UNLINK(REQ) :: else fi);
+    STEP(server_reclaim_unlink_req, if :: SAME_AS(REQ, fd) -> UNLINK(REQ) :: else fi);
 #endif
     goto let_go_dead;
 
 let_go:
     if
     :: atomic { held && !transient -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
-                looks_at[me] = 0; fd = 0; FORGET; goto lost }
+                GIVE_LEASES_BACK; looks_at[me] = 0; fd = 0; FORGET; goto lost }
 #ifdef NO_BUSY_RETRY
     :: atomic { held && transient -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
-                looks_at[me] = 0; fd = 0; FORGET; goto lost }
+                GIVE_LEASES_BACK; looks_at[me] = 0; fd = 0; FORGET; goto lost }
     :: atomic { !held -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
-                looks_at[me] = 0; fd = 0; FORGET; goto claim }
+                GIVE_LEASES_BACK; looks_at[me] = 0; fd = 0; FORGET; goto claim }
 #else
     :: atomic { true -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
-                looks_at[me] = 0; fd = 0; FORGET; goto claim }
+                GIVE_LEASES_BACK; looks_at[me] = 0; fd = 0; FORGET; goto claim }
 #endif
     :: CRASH(server_reclaim_close_req)
     fi;
 let_go_dead:
 #ifndef NO_CLOSE_DEAD_REQ
-    STEP(server_reclaim_close_req, if :: lock[fd] == me -> lock[fd] = 0 :: else fi; looks_at[me] = 0);
+    STEP(server_reclaim_close_req, if :: lock[fd] == me -> lock[fd] = 0 :: else fi; GIVE_LEASES_BACK; looks_at[me] = 0);
+#else
+    atomic { GIVE_LEASES_BACK };
 #endif
     atomic { fd = 0; FORGET; goto claim };
 
@@ -246,17 +241,16 @@ end_serving:
 pieces:
     atomic { c_resp = name[RESP]; c_resp = (c_resp == me -> 0 : c_resp) };
     atomic { c_sem = name[SEM]; c_sem = (c_sem == me -> 0 : c_sem) };
-#ifndef NO_PIECES_SCAN
-    if :: atomic { true -> skip } :: CRASH(server_reclaim_scan) fi;
-    scan();
+#ifndef NO_PIECES_PROOF
+    LEASE_PIECES;
     if
     :: atomic { held == 0 -> skip }
-    :: atomic { held == 1 -> FORGET; goto refused }
+    :: atomic { held == 1 -> GIVE_LEASES_BACK; FORGET; goto refused }
     fi;
 #endif
-    STEP(server_reclaim_unlink_piece, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
-    STEP(server_reclaim_unlink_piece, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
-    atomic { FORGET };
+    STEP(server_reclaim_unlink_piece, if :: c_resp != 0 && SAME_AS(RESP, c_resp) -> UNLINK(RESP) :: else fi);
+    STEP(server_reclaim_unlink_piece, if :: c_sem != 0 && SAME_AS(SEM, c_sem) -> UNLINK(SEM) :: else fi);
+    atomic { GIVE_LEASES_BACK; FORGET };
     if
     :: atomic { maps[me] != 0 -> completing = 1; goto complete }
     :: atomic { maps[me] == 0 -> goto claim }
@@ -285,7 +279,7 @@ lost:
 dead:
     atomic { byte i;
              for (i : 0 .. IDS - 1) { if :: lock[i] == me -> lock[i] = 0 :: else fi };
-             i = 0; maps[me] = 0; looks_at[me] = 0; fd = 0; FORGET; completing = 0; ended++; me = 0 }
+             i = 0; GIVE_LEASES_BACK; maps[me] = 0; looks_at[me] = 0; fd = 0; FORGET; completing = 0; ended++; me = 0 }
 }
 
 /* A server of the original: no lock, no mark. It opens by name and closes the descriptors once both
@@ -347,16 +341,16 @@ end:
 #define AT(n) opened[me * 3 + n]
 #define DROP AT(REQ) = 0; AT(RESP) = 0; AT(SEM) = 0
 #ifdef NO_MARK_CHECK
-#define HALF_MADE(n) (name[n] == 0)
+#define HALF_MADE(n) (name[n] == 0 || !MAY_OPEN(n))
 #else
-#define HALF_MADE(n) (name[n] == 0 || (MARKED(AT(REQ)) && !MARKED(name[n])))
+#define HALF_MADE(n) (name[n] == 0 || !MAY_OPEN(n) || (MARKED(AT(REQ)) && !MARKED(name[n])))
 #endif
 
 proctype client(byte me)
 {
 attach:
     if
-    :: atomic { name[REQ] != 0 -> AT(REQ) = name[REQ] }
+    :: atomic { name[REQ] != 0 && MAY_OPEN(REQ) -> AT(REQ) = name[REQ] }
     :: atomic { true -> goto dead } /* not there for as long as it was willing to wait */
     :: CRASH(client_attach_open_req)
     fi;
