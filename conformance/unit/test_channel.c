@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The two-slot state machine below client and server, and what its parts refuse.
+ *
+ * Not fired, because no caller can bring them about: UNREACHABLE and the ENSUREs of
+ * message_capacity(), shmrpc_channel_complete() and shmrpc_channel_attach(); the INVARIANT of
+ * in_child(), which would fire in a forked child only.
+ */
+#include "raw.h"
+
+#include "channel.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct shmrpc_channel *publish(const char *name, size_t bytes)
+{
+    struct shmrpc_channel *channel = NULL;
+    assert_int_equal(shmrpc_channel_claim(name, bytes, SHMRPC_WAIT_BLOCK, &channel, NULL),
+                     SHMRPC_OK);
+    assert_int_equal(shmrpc_channel_complete(channel, NULL), SHMRPC_OK);
+    return channel;
+}
+
+static enum shmrpc_status attach(const char *name, struct shmrpc_channel **channel)
+{
+    return shmrpc_channel_attach(name, 0, SHMRPC_WAIT_BLOCK, channel, NULL);
+}
+
+struct pair {
+    const char *name;
+    struct shmrpc_channel *server;
+    struct shmrpc_channel *client;
+    struct raw raw;
+};
+
+static void make_pair(struct pair *pair, const char *what)
+{
+    memset(pair, 0, sizeof *pair);
+    pair->name = raw_name(what);
+    pair->server = publish(pair->name, 256);
+    assert_int_equal(attach(pair->name, &pair->client), SHMRPC_OK);
+    raw_open(&pair->raw, pair->name);
+}
+
+static void end_pair(struct pair *pair)
+{
+    raw_close(&pair->raw);
+    shmrpc_channel_close(&pair->client);
+    shmrpc_channel_close(&pair->server);
+    assert_int_equal(raw_count(pair->name), 0);
+}
+
+static struct shmrpc_deadline soon(int timeout_ms)
+{
+    struct shmrpc_deadline deadline;
+    shmrpc_deadline_start(&deadline, timeout_ms, NULL, NULL);
+    return deadline;
+}
+
+static void send(struct shmrpc_channel *channel, const char *text)
+{
+    struct shmrpc_deadline deadline = soon(0);
+    char *body;
+    size_t capacity;
+    assert_int_equal(shmrpc_channel_begin(channel, &deadline, &body, &capacity), SHMRPC_OK);
+    assert_int_equal(capacity, 252);
+    memcpy(body, text, strlen(text));
+    assert_int_equal(shmrpc_channel_commit(channel, strlen(text)), SHMRPC_OK);
+}
+
+static enum shmrpc_status receive(struct shmrpc_channel *channel, char text[253])
+{
+    struct shmrpc_deadline deadline = soon(0);
+    size_t length = 0;
+    enum shmrpc_status status = shmrpc_channel_receive(channel, &deadline, text, &length);
+    text[length] = '\0';
+    return status;
+}
+
+static void test_SRPC_HAND_001_SRPC_HAND_002_SRPC_HAND_003_SRPC_HAND_005_the_states_of_a_call(
+    void **state)
+{
+    (void)state;
+    struct pair pair;
+    char text[253];
+    char *body;
+    size_t capacity;
+    make_pair(&pair, "states");
+    struct shmrpc_deadline deadline = soon(0);
+    assert_raw_values(&pair.raw, 1, 0, 1, 0);
+    assert_int_equal(shmrpc_channel_begin(pair.client, &deadline, &body, &capacity), SHMRPC_OK);
+    assert_raw_values(&pair.raw, 0, 0, 1, 0);
+    memcpy(body, "ask", 3);
+    assert_int_equal(raw_length(&pair.raw, RAW_REQ), 0);
+    assert_int_equal(shmrpc_channel_commit(pair.client, 3), SHMRPC_OK);
+    assert_raw_values(&pair.raw, 0, 1, 1, 0);
+    assert_int_equal(raw_length(&pair.raw, RAW_REQ), 3);
+    assert_int_equal(receive(pair.server, text), SHMRPC_OK);
+    assert_string_equal(text, "ask");
+    assert_raw_values(&pair.raw, 1, 0, 1, 0);
+    assert_int_equal(shmrpc_channel_begin(pair.server, &deadline, &body, &capacity), SHMRPC_OK);
+    assert_raw_values(&pair.raw, 1, 0, 0, 0);
+    assert_int_equal(shmrpc_channel_commit(pair.server, 0), SHMRPC_OK);
+    assert_raw_values(&pair.raw, 1, 0, 0, 1);
+    assert_int_equal(receive(pair.client, text), SHMRPC_OK);
+    assert_string_equal(text, "");
+    assert_raw_values(&pair.raw, 1, 0, 1, 0);
+    assert_int_equal(receive(pair.client, text), SHMRPC_TIMEOUT);
+    end_pair(&pair);
+}
+
+static void test_SRPC_FRAME_003_an_abandoned_slot_is_as_it_was(void **state)
+{
+    (void)state;
+    struct pair pair;
+    char *body;
+    size_t capacity;
+    make_pair(&pair, "abandon");
+    struct shmrpc_deadline deadline = soon(0);
+    struct shmrpc_channel *const both[] = {pair.client, pair.server};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(shmrpc_channel_begin(both[i], &deadline, &body, &capacity), SHMRPC_OK);
+        assert_ptr_equal(shmrpc_channel_body(both[i], &capacity), body);
+        assert_int_equal(shmrpc_channel_abandon(both[i]), SHMRPC_OK);
+        assert_raw_values(&pair.raw, 1, 0, 1, 0);
+    }
+    end_pair(&pair);
+}
+
+static void test_SRPC_CALL_007_SRPC_RECOVER_004_withdrawing(void **state)
+{
+    (void)state;
+    struct pair pair;
+    char text[253];
+    make_pair(&pair, "withdraw");
+    assert_false(shmrpc_channel_withdraw(pair.client, "ask", 3));
+    send(pair.client, "ask me");
+    assert_true(shmrpc_channel_withdraw(pair.client, "ask", 3));
+    assert_raw_values(&pair.raw, 1, 0, 1, 0);
+    assert_int_equal(raw_length(&pair.raw, RAW_REQ), 0);
+    send(pair.client, "ask me");
+    assert_false(shmrpc_channel_withdraw(pair.client, "asked", 5));
+    assert_false(shmrpc_channel_withdraw(pair.client, "ask me more", 11));
+    assert_raw_values(&pair.raw, 0, 1, 1, 0);
+    /* An impossible length is another's too. */
+    raw_set_length(&pair.raw, RAW_REQ, 253);
+    assert_false(shmrpc_channel_withdraw(pair.client, "ask", 3));
+    raw_set_length(&pair.raw, RAW_REQ, 6);
+    assert_int_equal(receive(pair.server, text), SHMRPC_OK);
+    assert_string_equal(text, "ask me");
+    end_pair(&pair);
+}
+
+static void test_SRPC_SEM_007_broken_channels_say_so(void **state)
+{
+    (void)state;
+    struct pair pair;
+    char text[253];
+    char *body;
+    size_t capacity;
+    struct shmrpc_deadline deadline = soon(0);
+    make_pair(&pair, "broken");
+    raw_set(&pair.raw, RAW_REQ_EMPTY, 2);
+    assert_int_equal(shmrpc_channel_begin(pair.client, &deadline, &body, &capacity),
+                     SHMRPC_PROTOCOL);
+    assert_true(pair.client->broken);
+    assert_false(pair.client->inside);
+    /* Nothing is taken back from a broken channel. */
+    raw_set_values(&pair.raw, 0, 1, 1, 0);
+    assert_false(shmrpc_channel_withdraw(pair.client, "", 0));
+    raw_set_values(&pair.raw, 1, 1, 1, 0);
+    assert_int_equal(receive(pair.server, text), SHMRPC_PROTOCOL);
+    assert_true(pair.server->broken);
+    end_pair(&pair);
+    make_pair(&pair, "broken-commit");
+    assert_int_equal(shmrpc_channel_begin(pair.server, &deadline, &body, &capacity), SHMRPC_OK);
+    raw_set(&pair.raw, RAW_RESP_FULL, 1);
+    assert_int_equal(shmrpc_channel_commit(pair.server, 0), SHMRPC_PROTOCOL);
+    assert_true(pair.server->broken);
+    end_pair(&pair);
+}
+
+static void test_SRPC_RECOVER_008_SRPC_RECOVER_010_SRPC_RECOVER_011_suspicion_and_repair(
+    void **state)
+{
+    (void)state;
+    /* Values, whether they are suspicious, and what a repair makes of them. */
+    static const int cases[][9] = {
+        {1, 0, 1, 0, false, 1, 0, 1, 0}, {0, 1, 1, 0, false, 0, 1, 1, 0},
+        {0, 0, 1, 0, true, 1, 0, 1, 0},  {1, 0, 0, 1, true, 1, 0, 1, 0},
+        {1, 0, 0, 0, true, 1, 0, 1, 0},  {0, 1, 0, 1, true, 0, 1, 1, 0},
+        {0, 1, 0, 0, true, 0, 1, 1, 0},  {0, 0, 0, 1, true, 1, 0, 1, 0},
+        {0, 0, 0, 0, true, 1, 0, 1, 0},
+    };
+    struct pair pair;
+    make_pair(&pair, "repair");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const int *c = cases[i];
+        raw_set_values(&pair.raw, (unsigned)c[0], (unsigned)c[1], (unsigned)c[2], (unsigned)c[3]);
+        struct shmrpc_channel_values values = shmrpc_channel_values(pair.server);
+        assert_memory_equal(values.value, c, sizeof values.value);
+        assert_int_equal(shmrpc_channel_suspicious(&values), c[4]);
+        /* Not proven to stand still: nothing is done. */
+        struct shmrpc_channel_values others = {{1, 1, 1, 1}};
+        assert_null(shmrpc_channel_repair(pair.server, &others));
+        assert_raw_values(&pair.raw, c[0], c[1], c[2], c[3]);
+        assert_true((shmrpc_channel_repair(pair.server, &values) != NULL) == (bool)c[4]);
+        assert_raw_values(&pair.raw, c[5], c[6], c[7], c[8]);
+    }
+    assert_false(pair.server->broken);
+    raw_set_values(&pair.raw, 1, 0, 1, 0);
+    end_pair(&pair);
+}
+
+static void test_SRPC_RECOVER_007_the_proof_needs_the_channel_alone(void **state)
+{
+    (void)state;
+    struct pair pair;
+    make_pair(&pair, "alone");
+    assert_false(shmrpc_channel_lock_clients_out(pair.server));
+    shmrpc_channel_close(&pair.client);
+    assert_false(shmrpc_channel_lock_clients_out(pair.server));
+    raw_close(&pair.raw);
+    assert_true(shmrpc_channel_lock_clients_out(pair.server));
+    /* Nobody comes in meanwhile, and it can be given back. */
+    assert_int_equal(attach(pair.name, &pair.client), SHMRPC_BUSY);
+    shmrpc_channel_let_clients_in(pair.server);
+    assert_int_equal(attach(pair.name, &pair.client), SHMRPC_OK);
+    raw_open(&pair.raw, pair.name);
+    end_pair(&pair);
+}
+
+static bool can_lock(const char *name, enum raw_object object)
+{
+    char path[300];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    raw_path(name, object, path);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    bool can = fcntl(fd, F_OFD_SETLK, &lock) == 0;
+    close(fd);
+    return can;
+}
+
+static void test_SRPC_OWN_001_SRPC_OWN_006_SRPC_OWN_007_the_owner_lock(void **state)
+{
+    (void)state;
+    struct pair pair;
+    make_pair(&pair, "lock");
+    assert_false(can_lock(pair.name, RAW_REQ));
+    assert_false(can_lock(pair.name, RAW_RESP));
+    assert_false(shmrpc_channel_server_dead(pair.client));
+    /* Given up as at a death; the names are kept from going with it. */
+    shmrpc_lock_drop(pair.server->request.segment.fd);
+    for (int i = 0; i < 3; i++) {
+        assert_true(shmrpc_channel_server_dead(pair.client));
+        assert_true(can_lock(pair.name, RAW_REQ));
+    }
+    struct shmrpc_channel *second = NULL;
+    shmrpc_channel_close(&pair.client);
+    assert_true(can_lock(pair.name, RAW_RESP));
+    assert_int_equal(attach(pair.name, &second), SHMRPC_NOT_FOUND);
+    assert_true(can_lock(pair.name, RAW_REQ));
+    assert_null(second);
+    end_pair(&pair);
+}
+
+static void test_SRPC_LIFE_005_retiring_and_losing_names(void **state)
+{
+    (void)state;
+    struct pair pair;
+    make_pair(&pair, "retire");
+    assert_true(shmrpc_channel_names_held(pair.server));
+    shmrpc_channel_retire(pair.server);
+    assert_false(shmrpc_channel_names_held(pair.server));
+    assert_int_equal(raw_count(pair.name), 0);
+    assert_true(shmrpc_channel_server_dead(pair.client));
+    /* Published anew: closing the retired one takes nothing of it. */
+    struct shmrpc_channel *next = publish(pair.name, 128);
+    shmrpc_channel_close(&pair.server);
+    assert_int_equal(raw_count(pair.name), RAW_OBJECTS);
+    assert_true(shmrpc_channel_names_held(next));
+    pair.server = next;
+    end_pair(&pair);
+}
+
+static void test_SRPC_OBJ_002_SRPC_LIFE_004_names_that_are_taken(void **state)
+{
+    (void)state;
+    const char *name = raw_name("name-taken");
+    struct shmrpc_channel *first = NULL;
+    struct shmrpc_channel *second = NULL;
+    struct shmrpc_error error;
+    assert_int_equal(shmrpc_channel_claim(name, 128, SHMRPC_WAIT_BLOCK, &first, NULL), SHMRPC_OK);
+    assert_int_equal(raw_count(name), 1);
+    assert_int_equal(shmrpc_channel_claim(name, 128, SHMRPC_WAIT_BLOCK, &second, &error),
+                     SHMRPC_BUSY);
+    assert_null(second);
+    raw_make_file(name, RAW_REQ_FULL, 32, 0600);
+    ino_t foreign = raw_inode(name, RAW_REQ_FULL);
+    assert_int_equal(shmrpc_channel_complete(first, &error), SHMRPC_BUSY);
+    assert_true(raw_inode(name, RAW_REQ_FULL) == foreign);
+    raw_unlink(name, RAW_REQ_FULL);
+    /* What was linked before stays linked. */
+    assert_int_equal(shmrpc_channel_complete(first, &error), SHMRPC_OK);
+    assert_true(shmrpc_channel_names_held(first));
+    shmrpc_channel_close(&first);
+    assert_int_equal(raw_count(name), 0);
+}
+
+static void test_SRPC_LIFE_008_SRPC_LIFE_009_descriptors_close_on_exec_and_all_of_them(void **state)
+{
+    (void)state;
+    size_t before = count_descriptors();
+    for (int i = 0; i < 20; i++) {
+        struct pair pair;
+        make_pair(&pair, "cloexec");
+        DIR *list = opendir("/proc/self/fd");
+        struct dirent *entry;
+        int found = 0;
+        while ((entry = readdir(list)) != NULL) {
+            char target[400];
+            ssize_t length =
+                readlinkat(dirfd(list), entry->d_name, target, sizeof target - 1);
+            target[length > 0 ? length : 0] = '\0';
+            if (strstr(target, pair.name) == NULL)
+                continue;
+            found++;
+            assert_true((fcntl(atoi(entry->d_name), F_GETFD) & FD_CLOEXEC) != 0);
+        }
+        closedir(list);
+        /* Both segments of both sides; the server's show the names they were linked to, or not. */
+        assert_true(found >= 2);
+        end_pair(&pair);
+        assert_int_equal(count_descriptors(), before);
+    }
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512];
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL)
+        assert_null(strstr(line, "/dev/shm/"));
+    fclose(maps);
+}
+
+/* ---- Two processes -------------------------------------------------------------------------- */
+
+struct stress {
+    const char *name;
+    int rounds;
+    _Atomic int ready;
+    _Atomic int wrong;
+};
+
+static void fill(char *bytes, size_t length, int round)
+{
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (char)(round + (int)i * 31);
+}
+
+static void mirror(void *context)
+{
+    struct stress *stress = context;
+    struct shmrpc_channel *channel;
+    static char bytes[4096];
+    static char expected[4096];
+    CHILD_CHECK(shmrpc_channel_claim(stress->name, 2048, SHMRPC_WAIT_ADAPTIVE, &channel, NULL) ==
+                SHMRPC_OK);
+    CHILD_CHECK(shmrpc_channel_complete(channel, NULL) == SHMRPC_OK);
+    atomic_store(&stress->ready, 1);
+    for (int round = 0; round < stress->rounds; round++) {
+        struct shmrpc_deadline deadline = soon(RAW_PATIENCE_MS);
+        size_t length;
+        size_t capacity;
+        char *body;
+        CHILD_CHECK(shmrpc_channel_receive(channel, &deadline, bytes, &length) == SHMRPC_OK);
+        fill(expected, length, round);
+        if (length != (size_t)(round * 17 % 2045) || memcmp(bytes, expected, length) != 0)
+            atomic_store(&stress->wrong, 1);
+        CHILD_CHECK(shmrpc_channel_begin(channel, &deadline, &body, &capacity) == SHMRPC_OK);
+        fill(body, length, ~round);
+        CHILD_CHECK(shmrpc_channel_commit(channel, length) == SHMRPC_OK);
+    }
+    /* The last response is waited for before everything goes. */
+    struct shmrpc_deadline deadline = soon(RAW_PATIENCE_MS);
+    size_t capacity;
+    char *body;
+    CHILD_CHECK(shmrpc_channel_begin(channel, &deadline, &body, &capacity) == SHMRPC_OK);
+    CHILD_CHECK(shmrpc_channel_abandon(channel) == SHMRPC_OK);
+    shmrpc_channel_close(&channel);
+}
+
+static void test_SRPC_MEM_001_SRPC_MEM_002_what_is_written_before_the_post_is_read_behind_the_take(
+    void **state)
+{
+    (void)state;
+    struct stress *stress = raw_share(sizeof *stress);
+    struct shmrpc_channel *channel = NULL;
+    static char bytes[4096];
+    static char expected[4096];
+    stress->name = raw_name("stress");
+    stress->rounds = support_under_valgrind() ? 300 : 20000;
+    pid_t pid = child_start(mirror, stress);
+    assert_true(raw_await(&stress->ready));
+    assert_int_equal(
+        shmrpc_channel_attach(stress->name, 0, SHMRPC_WAIT_ADAPTIVE, &channel, NULL), SHMRPC_OK);
+    for (int round = 0; round < stress->rounds; round++) {
+        struct shmrpc_deadline deadline = soon(RAW_PATIENCE_MS);
+        size_t length = (size_t)(round * 17 % 2045);
+        size_t received;
+        size_t capacity;
+        char *body;
+        assert_int_equal(shmrpc_channel_begin(channel, &deadline, &body, &capacity), SHMRPC_OK);
+        fill(body, length, round);
+        assert_int_equal(shmrpc_channel_commit(channel, length), SHMRPC_OK);
+        assert_int_equal(shmrpc_channel_receive(channel, &deadline, bytes, &received), SHMRPC_OK);
+        assert_int_equal(received, length);
+        fill(expected, length, ~round);
+        assert_memory_equal(bytes, expected, length == 0 ? 1 : length);
+        bytes[0] = expected[0] = 0;
+    }
+    assert_int_equal(child_wait(pid), 0);
+    assert_int_equal(stress->wrong, 0);
+    shmrpc_channel_close(&channel);
+    raw_unshare(stress, sizeof *stress);
+}
+
+static void publish_and_close(void *context)
+{
+    struct stress *stress = context;
+    for (int i = 0; i < stress->rounds; i++) {
+        struct shmrpc_channel *channel;
+        /* Each generation has a size of its own. */
+        if (shmrpc_channel_claim(stress->name, 256 + (size_t)(i % 64), SHMRPC_WAIT_BLOCK, &channel,
+                                 NULL) != SHMRPC_OK)
+            continue;
+        if (shmrpc_channel_complete(channel, NULL) == SHMRPC_OK)
+            for (int k = 0; k < 20; k++)
+                sched_yield();
+        shmrpc_channel_close(&channel);
+    }
+    atomic_store(&stress->ready, 1);
+}
+
+static void test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never_mixed(void **state)
+{
+    (void)state;
+    struct stress *stress = raw_share(sizeof *stress);
+    int attached = 0;
+    stress->name = raw_name("generations");
+    stress->rounds = support_under_valgrind() ? 40 : 300;
+    pid_t pid = child_start(publish_and_close, stress);
+    char path[300];
+    raw_path(stress->name, RAW_REQ, path);
+    while (atomic_load(&stress->ready) == 0) {
+        struct shmrpc_channel *channel = NULL;
+        if (attach(stress->name, &channel) == SHMRPC_OK) {
+            /* One size, so one generation. */
+            assert_int_equal(channel->request.capacity, channel->response.capacity);
+            attached++;
+            shmrpc_channel_close(&channel);
+        }
+        /* Whatever has the name is whole and owned, or has lost the name by now. */
+        struct stat open_now;
+        struct stat named_now;
+        int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+            continue;
+        assert_int_equal(fstat(fd, &open_now), 0);
+        assert_int_equal(open_now.st_mode & 07777, 01600);
+        assert_in_range(open_now.st_size, 256, 319);
+        if (!shmrpc_lock_held(fd))
+            assert_true(lstat(path, &named_now) != 0 || named_now.st_ino != open_now.st_ino);
+        close(fd);
+    }
+    assert_int_equal(child_wait(pid), 0);
+    assert_true(attached > 0 || support_under_valgrind());
+    raw_unshare(stress, sizeof *stress);
+}
+
+/* ---- Contracts ------------------------------------------------------------------------------ */
+
+static void test_broken_contracts_fire(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct shmrpc_channel *none = NULL;
+    struct shmrpc_channel *zero = calloc(1, sizeof *zero);
+    struct shmrpc_deadline deadline = soon(0);
+    struct shmrpc_channel_values values = {{1, 0, 1, 0}};
+    char text[253];
+    char *body;
+    size_t n;
+    assert_non_null(zero);
+    shmrpc_channel_close(&none);
+    expect_check_failure(shmrpc_channel_close(NULL));
+    expect_check_failure(shmrpc_channel_close(&zero));
+    expect_check_failure(support_ignore(shmrpc_channel_object(NULL, SHMRPC_OBJECT_REQ) != NULL));
+    expect_check_failure(
+        support_ignore(shmrpc_channel_claim(NULL, 128, SHMRPC_WAIT_BLOCK, &none, NULL)));
+    expect_check_failure(
+        support_ignore(shmrpc_channel_claim("x", 128, SHMRPC_WAIT_BLOCK, NULL, NULL)));
+    expect_check_failure(
+        support_ignore(shmrpc_channel_claim("x", 127, SHMRPC_WAIT_BLOCK, &none, NULL)));
+    expect_check_failure(support_ignore(shmrpc_channel_claim(
+        "x", (size_t)SHMRPC_MAX_BUFFER_BYTES + 1, SHMRPC_WAIT_BLOCK, &none, NULL)));
+    expect_check_failure(
+        support_ignore(shmrpc_channel_attach(NULL, 0, SHMRPC_WAIT_BLOCK, &none, NULL)));
+    expect_check_failure(
+        support_ignore(shmrpc_channel_attach("x", 0, SHMRPC_WAIT_BLOCK, NULL, NULL)));
+    expect_check_failure(
+        support_ignore(shmrpc_channel_attach("x", 4, SHMRPC_WAIT_BLOCK, &none, NULL)));
+    expect_check_failure(support_ignore(shmrpc_channel_complete(zero, NULL)));
+    expect_check_failure(shmrpc_channel_retire(zero));
+    expect_check_failure(support_ignore(shmrpc_channel_begin(zero, &deadline, &body, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_body(zero, &n) != NULL));
+    expect_check_failure(support_ignore(shmrpc_channel_commit(zero, 0)));
+    expect_check_failure(support_ignore(shmrpc_channel_abandon(zero)));
+    expect_check_failure(support_ignore(shmrpc_channel_receive(zero, &deadline, text, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_withdraw(zero, "", 0)));
+    expect_check_failure(shmrpc_channel_discard_response(zero));
+    expect_check_failure(support_ignore(shmrpc_channel_truncated(zero)));
+    expect_check_failure(shmrpc_channel_values(zero));
+    expect_check_failure(support_ignore(shmrpc_channel_repair(zero, &values) != NULL));
+    expect_check_failure(support_ignore(shmrpc_channel_suspicious(NULL)));
+    make_pair(&pair, "contract");
+    expect_check_failure(support_ignore(shmrpc_channel_complete(pair.server, NULL)));
+    expect_check_failure(support_ignore(shmrpc_channel_complete(pair.client, NULL)));
+    expect_check_failure(shmrpc_channel_retire(pair.client));
+    expect_check_failure(support_ignore(shmrpc_channel_receive(pair.client, &deadline, NULL, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_withdraw(pair.server, "", 0)));
+    expect_check_failure(support_ignore(shmrpc_channel_server_dead(pair.server)));
+    expect_check_failure(support_ignore(shmrpc_channel_lock_clients_out(pair.client)));
+    expect_check_failure(shmrpc_channel_let_clients_in(pair.client));
+    expect_check_failure(support_ignore(shmrpc_channel_names_held(pair.client)));
+    expect_check_failure(support_ignore(shmrpc_channel_repair(pair.client, &values) != NULL));
+    assert_int_equal(shmrpc_channel_begin(pair.client, &deadline, &body, &n), SHMRPC_OK);
+    assert_int_equal(shmrpc_channel_begin(pair.server, &deadline, &body, &n), SHMRPC_OK);
+    expect_check_failure(support_ignore(shmrpc_channel_begin(pair.client, &deadline, &body, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_body(pair.client, NULL) != NULL));
+    expect_check_failure(support_ignore(shmrpc_channel_withdraw(pair.client, "", 0)));
+    expect_check_failure(support_ignore(shmrpc_channel_repair(pair.server, &values) != NULL));
+    expect_check_failure(support_ignore(shmrpc_channel_commit(pair.client, 253)));
+    assert_int_equal(shmrpc_channel_abandon(pair.client), SHMRPC_OK);
+    assert_int_equal(shmrpc_channel_abandon(pair.server), SHMRPC_OK);
+    /* A claimed channel is not complete yet. */
+    const char *name = raw_name("incomplete");
+    assert_int_equal(shmrpc_channel_claim(name, 128, SHMRPC_WAIT_BLOCK, &none, NULL), SHMRPC_OK);
+    expect_check_failure(support_ignore(shmrpc_channel_begin(none, &deadline, &body, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_receive(none, &deadline, text, &n)));
+    expect_check_failure(shmrpc_channel_discard_response(none));
+    expect_check_failure(support_ignore(shmrpc_channel_lock_clients_out(none)));
+    expect_check_failure(shmrpc_channel_let_clients_in(none));
+    shmrpc_channel_close(&none);
+    end_pair(&pair);
+    free(zero);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            test_SRPC_HAND_001_SRPC_HAND_002_SRPC_HAND_003_SRPC_HAND_005_the_states_of_a_call),
+        cmocka_unit_test(test_SRPC_FRAME_003_an_abandoned_slot_is_as_it_was),
+        cmocka_unit_test(test_SRPC_CALL_007_SRPC_RECOVER_004_withdrawing),
+        cmocka_unit_test(test_SRPC_SEM_007_broken_channels_say_so),
+        cmocka_unit_test(
+            test_SRPC_RECOVER_008_SRPC_RECOVER_010_SRPC_RECOVER_011_suspicion_and_repair),
+        cmocka_unit_test(test_SRPC_RECOVER_007_the_proof_needs_the_channel_alone),
+        cmocka_unit_test(test_SRPC_OWN_001_SRPC_OWN_006_SRPC_OWN_007_the_owner_lock),
+        cmocka_unit_test(test_SRPC_LIFE_005_retiring_and_losing_names),
+        cmocka_unit_test(test_SRPC_OBJ_002_SRPC_LIFE_004_names_that_are_taken),
+        cmocka_unit_test(
+            test_SRPC_LIFE_008_SRPC_LIFE_009_descriptors_close_on_exec_and_all_of_them),
+        cmocka_unit_test(
+            test_SRPC_MEM_001_SRPC_MEM_002_what_is_written_before_the_post_is_read_behind_the_take),
+        cmocka_unit_test(
+            test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never_mixed),
+        cmocka_unit_test(test_broken_contracts_fire),
+    };
+    support_limit_seconds(90);
+    return cmocka_run_group_tests_name("channel", tests, NULL, raw_sweep);
+}

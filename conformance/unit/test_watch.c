@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a side looks after while it waits, and attaching, which waits for both.
+ */
+#include "raw.h"
+
+#include "owner.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct scene {
+    const char *name;
+    struct shmrpc_channel *server;
+    struct shmrpc_channel *client;
+    struct shmrpc_keeper keeper;
+    struct shmrpc_error error;
+    char log[1024];
+};
+
+static void keep_line(void *user, const char *line)
+{
+    struct scene *scene = user;
+    strncat(scene->log, line, sizeof scene->log - strlen(scene->log) - 1);
+}
+
+static void set(struct scene *scene, const char *what)
+{
+    memset(scene, 0, sizeof *scene);
+    scene->name = raw_name(what);
+    assert_int_equal(
+        shmrpc_owner_publish(scene->name, 256, SHMRPC_WAIT_BLOCK, &scene->server, NULL),
+        SHMRPC_OK);
+    scene->keeper.channel = scene->server;
+    scene->keeper.log = keep_line;
+    scene->keeper.log_user = scene;
+    scene->keeper.error = &scene->error;
+}
+
+static void attach(struct scene *scene)
+{
+    static const struct shmrpc_client_options options = SHMRPC_CLIENT_OPTIONS_INIT;
+    assert_int_equal(shmrpc_watch_attach(scene->name, &options, &scene->client, NULL), SHMRPC_OK);
+}
+
+static void strike(struct scene *scene)
+{
+    shmrpc_channel_close(&scene->client);
+    shmrpc_channel_close(&scene->server);
+    raw_remove(scene->name);
+    assert_int_equal(raw_count(scene->name), 0);
+}
+
+static void test_SRPC_SEC_002_log_lines_show_no_control_characters(void **state)
+{
+    (void)state;
+    struct scene scene;
+    char longer[2000];
+    set(&scene, "log");
+    shmrpc_watch_log(&scene.keeper, "dropped %s", "a\n\r\x1b[31m\x7f\xc2\x9bz");
+    for (const char *at = scene.log; *at != '\0'; at++)
+        assert_true((unsigned char)*at >= 0x20 && *at != 0x7f);
+    assert_null(strstr(scene.log, "\xc2\x9b"));
+    assert_non_null(strstr(scene.log, "dropped a"));
+    assert_non_null(strstr(scene.log, "z"));
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    scene.log[0] = '\0';
+    shmrpc_watch_log(&scene.keeper, "%s", longer);
+    assert_in_range(strlen(scene.log), 400, 511);
+    scene.keeper.log = NULL;
+    shmrpc_watch_log(&scene.keeper, "nobody reads this");
+    strike(&scene);
+}
+
+static void test_SRPC_LIFE_006_SRPC_WAIT_004_a_server_looks_after_its_names(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "names");
+    assert_int_equal(shmrpc_watch_channel(&scene.keeper), SHMRPC_OK);
+    raw_unlink(scene.name, RAW_RESP);
+    /* Not at every signal, but soon. */
+    int64_t until = raw_now_ms() + RAW_PATIENCE_MS;
+    enum shmrpc_status status = SHMRPC_OK;
+    while (status == SHMRPC_OK && raw_now_ms() < until)
+        status = shmrpc_watch_channel(&scene.keeper);
+    assert_int_equal(status, SHMRPC_NOT_FOUND);
+    assert_int_equal(scene.error.status, SHMRPC_NOT_FOUND);
+    assert_non_null(strstr(scene.error.text, scene.name));
+    strike(&scene);
+}
+
+static void test_SRPC_RECOVER_007_SRPC_RECOVER_012_only_what_stands_still_is_repaired(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct raw raw;
+    set(&scene, "still");
+    /* Values that keep moving are a living client's, whoever holds the segment. */
+    for (int i = 0; i < 8; i++) {
+        raw_open(&raw, scene.name);
+        if (i % 2 == 0)
+            raw_set_values(&raw, 0, 0, 1, 0);
+        else
+            raw_set_values(&raw, 1, 0, 0, 1);
+        raw_close(&raw);
+        assert_int_equal(shmrpc_watch_channel(&scene.keeper), SHMRPC_OK);
+        raw_sleep_ms(40);
+        assert_int_equal(scene.log[0], '\0');
+    }
+    raw_open(&raw, scene.name);
+    raw_set_values(&raw, 0, 0, 0, 0);
+    raw_close(&raw);
+    int64_t until = raw_now_ms() + RAW_PATIENCE_MS;
+    while (scene.log[0] == '\0' && raw_now_ms() < until) {
+        assert_int_equal(shmrpc_watch_channel(&scene.keeper), SHMRPC_OK);
+        raw_sleep_ms(10);
+    }
+    assert_non_null(strstr(scene.log, "dead client"));
+    assert_true(raw_values_are(scene.name, 1, 0, 1, 0));
+    strike(&scene);
+}
+
+static void test_SRPC_RECOVER_002_SRPC_RECOVER_005_a_client_looks_after_its_server(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "server");
+    attach(&scene);
+    assert_int_equal(shmrpc_watch_server(scene.client), SHMRPC_OK);
+    shmrpc_channel_retire(scene.server);
+    assert_int_equal(shmrpc_watch_server(scene.client), SHMRPC_PEER_GONE_MAYBE_EXECUTED);
+    strike(&scene);
+    scene.name = raw_name("original");
+    raw_make_original(scene.name, 256);
+    attach(&scene);
+    assert_int_equal(shmrpc_watch_server(scene.client), SHMRPC_OK);
+    strike(&scene);
+}
+
+static void truncate_object(const char *name, enum raw_object object)
+{
+    char path[300];
+    raw_path(name, object, path);
+    assert_int_equal(truncate(path, 0), 0);
+}
+
+static void truncated_server(void *context)
+{
+    struct scene *scene = context;
+    set(scene, "cut-server");
+    attach(scene);
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    CHILD_CHECK(!shmrpc_channel_truncated(scene->server));
+    truncate_object(scene->name, RAW_REQ_FULL);
+    struct shmrpc_deadline deadline;
+    char text[256];
+    size_t length;
+    shmrpc_deadline_start(&deadline, 100, shmrpc_watch_channel, &scene->keeper);
+    enum shmrpc_status status = shmrpc_channel_receive(scene->server, &deadline, text, &length);
+    CHILD_CHECK(status == SHMRPC_PROTOCOL);
+    CHILD_CHECK(shmrpc_channel_truncated(scene->server));
+    raw_sleep_ms(20);
+    CHILD_CHECK(shmrpc_watch_channel(&scene->keeper) == SHMRPC_PROTOCOL);
+    CHILD_CHECK(scene->server->broken);
+    CHILD_CHECK(strstr(scene->error.text, "truncated") != NULL);
+    strike(scene);
+}
+
+static void truncated_client(void *context)
+{
+    struct scene *scene = context;
+    struct shmrpc_client *client;
+    set(scene, "cut-client");
+    CHILD_CHECK(shmrpc_client_open(scene->name, NULL, &client) == SHMRPC_OK);
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    truncate_object(scene->name, RAW_REQ);
+    /* The request goes into a page of zeros of our own; the wait for its answer ends. */
+    CHILD_CHECK(shmrpc_client_call(client, "m", NULL, 0, NULL) == SHMRPC_PROTOCOL);
+    CHILD_CHECK(strstr(shmrpc_client_error(client), "truncated") != NULL);
+    CHILD_CHECK(shmrpc_client_maybe_executed(client));
+    shmrpc_client_close(&client);
+    strike(scene);
+}
+
+static void test_SRPC_SIGBUS_001_truncated_channels_end_as_protocol(void **state)
+{
+    (void)state;
+    struct scene scene;
+    child_run(truncated_server, &scene);
+    child_run(truncated_client, &scene);
+}
+
+/* ---- Attaching ------------------------------------------------------------------------------ */
+
+static enum shmrpc_status try(const struct scene *scene, struct shmrpc_client_options options,
+                              int64_t *waited_ms, struct shmrpc_error *error)
+{
+    struct shmrpc_channel *channel = NULL;
+    int64_t before = raw_now_ms();
+    enum shmrpc_status status = shmrpc_watch_attach(scene->name, &options, &channel, error);
+    *waited_ms = raw_now_ms() - before;
+    assert_true((status == SHMRPC_OK) == (channel != NULL));
+    shmrpc_channel_close(&channel);
+    return status;
+}
+
+static void test_SRPC_ATTACH_011_SRPC_ATTACH_013_what_an_attach_waits_for(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct raw raw;
+    struct shmrpc_error error;
+    int64_t waited;
+    set(&scene, "wait");
+    attach(&scene);
+    /* The other wait is no help. */
+    assert_int_equal(try(&scene, (struct shmrpc_client_options){.wait_for_server_ms = 60000},
+                         &waited, &error),
+                     SHMRPC_BUSY);
+    assert_int_equal(
+        try(&scene, (struct shmrpc_client_options){.wait_busy_ms = 350}, &waited, &error),
+        SHMRPC_BUSY);
+    assert_true(waited >= 350);
+    shmrpc_channel_close(&scene.client);
+    assert_int_equal(try(&scene, (struct shmrpc_client_options){.timeout_ms = 0}, &waited, NULL),
+                     SHMRPC_OK);
+    raw_open(&raw, scene.name);
+    raw_set_values(&raw, 1, 0, 0, 0);
+    raw_close(&raw);
+    assert_int_equal(try(&scene, (struct shmrpc_client_options){.timeout_ms = 0}, &waited, &error),
+                     SHMRPC_BUSY);
+    assert_int_equal(error.status, SHMRPC_BUSY);
+    assert_non_null(strstr(error.text, "repair"));
+    assert_true(waited >= SHMRPC_ATTACH_PATIENCE_MS);
+    assert_int_equal(try(&scene, (struct shmrpc_client_options){.timeout_ms = 0}, &waited, NULL),
+                     SHMRPC_BUSY);
+    strike(&scene);
+    /* What no waiting mends ends at once. */
+    raw_make_original(scene.name, 256);
+    struct shmrpc_client_options patient = {.wait_for_server_ms = SHMRPC_FOREVER,
+                                            .wait_busy_ms = SHMRPC_FOREVER,
+                                            .buffer_bytes = 257};
+    assert_int_equal(try(&scene, patient, &waited, &error), SHMRPC_TOO_LARGE);
+    strike(&scene);
+}
+
+static void test_broken_contracts_fire(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct shmrpc_client_options options = SHMRPC_CLIENT_OPTIONS_INIT;
+    struct shmrpc_channel zero;
+    struct shmrpc_keeper keeper = {.channel = NULL};
+    memset(&zero, 0, sizeof zero);
+    set(&scene, "contract");
+    expect_check_failure(shmrpc_watch_log(NULL, "x"));
+    expect_check_failure(shmrpc_watch_log(&scene.keeper, NULL));
+    expect_check_failure(support_ignore(shmrpc_watch_channel(NULL)));
+    expect_check_failure(support_ignore(shmrpc_watch_channel(&keeper)));
+    keeper.channel = &zero;
+    expect_check_failure(support_ignore(shmrpc_watch_channel(&keeper)));
+    expect_check_failure(support_ignore(shmrpc_watch_server(&zero)));
+    expect_check_failure(support_ignore(shmrpc_watch_server(scene.server)));
+    expect_check_failure(support_ignore(shmrpc_watch_check_client_options(NULL, NULL)));
+    expect_check_failure(
+        support_ignore(shmrpc_watch_attach(scene.name, NULL, &scene.client, NULL)));
+    expect_check_failure(support_ignore(shmrpc_watch_attach(scene.name, &options, NULL, NULL)));
+    strike(&scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_SRPC_SEC_002_log_lines_show_no_control_characters),
+        cmocka_unit_test(test_SRPC_LIFE_006_SRPC_WAIT_004_a_server_looks_after_its_names),
+        cmocka_unit_test(
+            test_SRPC_RECOVER_007_SRPC_RECOVER_012_only_what_stands_still_is_repaired),
+        cmocka_unit_test(test_SRPC_RECOVER_002_SRPC_RECOVER_005_a_client_looks_after_its_server),
+        cmocka_unit_test(test_SRPC_SIGBUS_001_truncated_channels_end_as_protocol),
+        cmocka_unit_test(test_SRPC_ATTACH_011_SRPC_ATTACH_013_what_an_attach_waits_for),
+        cmocka_unit_test(test_broken_contracts_fire),
+    };
+    support_limit_seconds(60);
+    return cmocka_run_group_tests_name("watch", tests, NULL, raw_sweep);
+}
