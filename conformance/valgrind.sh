@@ -14,9 +14,11 @@ command -v valgrind >/dev/null || { echo "valgrind is not installed"; exit 77; }
 
 mkdir -p "$logs"
 rm -f "$logs/$name".*.log
-valgrind --leak-check=full --show-leak-kinds=definite,indirect,possible \
+# A program that goes on after a fault needs all registers as they were at that instruction.
+valgrind --vex-iropt-register-updates=allregs-at-mem-access \
+    --leak-check=full --show-leak-kinds=definite,indirect,possible \
     --errors-for-leak-kinds=definite,indirect,possible --track-fds=yes --trace-children=no \
-    --error-exitcode=99 --num-callers=25 \
+    --num-callers=25 --px-default=allregs-at-mem-access \
     --log-file="$logs/$name.%p.log" "$program" &
 pid=$!
 wait "$pid"

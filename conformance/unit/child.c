@@ -1,32 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 #include "child.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What the child left with. Valgrind replaces the exit status of a child whose copy of our blocks it
+ * takes for lost (it knows no thread of ours there), so a child says it here, too. */
+static int *left;
+
+_Noreturn void child_leave(int status)
+{
+    if (left != NULL)
+        *left = status;
+    _exit(status);
+}
+
 _Noreturn void child_failed(const char *what, const char *file, int line)
 {
     dprintf(STDERR_FILENO, "%s:%d: in a child: %s failed (errno %d)\n", file, line, what, errno);
-    _exit(1);
+    child_leave(1);
+}
+
+/* Cmocka's handlers would go on with the next test in the child. */
+static void reset_signals(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        signal(signals[i], SIG_DFL);
 }
 
 pid_t child_start(void (*run)(void *argument), void *argument)
 {
+    if (left == NULL) {
+        left = mmap(NULL, sizeof *left, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(left, MAP_FAILED);
+    }
+    *left = 0;
     fflush(NULL);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid > 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    reset_signals();
     run(argument);
-    _exit(0);
+    child_leave(0);
 }
 
 int child_wait(pid_t pid)
@@ -49,10 +75,11 @@ void child_kill(pid_t pid)
 void child_run(void (*run)(void *argument), void *argument)
 {
     int status = child_wait(child_start(run, argument));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SKIPS)
-        skip();
     assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    int code = support_under_valgrind() ? *left : WEXITSTATUS(status);
+    if (code == CHILD_SKIPS)
+        skip();
+    assert_int_equal(code, 0);
 }
 
 /* A filter that gives one system call an outcome and lets all others pass. */
@@ -80,7 +107,7 @@ static void filter(long call, int which, unsigned value, unsigned outcome)
     CHILD_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
         dprintf(STDERR_FILENO, "skipped: no system call can be refused here (errno %d)\n", errno);
-        _exit(CHILD_SKIPS);
+        child_leave(CHILD_SKIPS);
     }
 }
 
@@ -96,11 +123,9 @@ void child_forbid(long call)
 
 size_t count_descriptors(void)
 {
+    /* Asked one by one, since /proc/self/fd shows valgrind's own, too. */
     size_t count = 0;
-    DIR *list = opendir("/proc/self/fd");
-    assert_non_null(list);
-    while (readdir(list) != NULL)
-        count++;
-    closedir(list);
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) != -1;
     return count;
 }

@@ -14,6 +14,9 @@
 #define CHILD_CHECK(x) ((x) ? (void)0 : child_failed(#x, __FILE__, __LINE__))
 _Noreturn void child_failed(const char *what, const char *file, int line);
 
+/** Leave a child early. */
+_Noreturn void child_leave(int status);
+
 /** What a child leaves with to have its test skipped. */
 enum { CHILD_SKIPS = 77 };
 

@@ -389,7 +389,9 @@ static void run_out_of_descriptors(void *nothing)
     (void)nothing;
     struct shmrpc_segment segment;
     struct shmrpc_error error;
-    const struct rlimit none = {0, 0};
+    struct rlimit none;
+    CHILD_CHECK(getrlimit(RLIMIT_NOFILE, &none) == 0);
+    none.rlim_cur = 0; /* the hard limit stays, which valgrind keeps for itself */
     CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
     child_make_fails(BYTES, EMFILE);
     CHILD_CHECK(shmrpc_segment_open(file_a, 0, &segment, &error) == SHMRPC_SYSTEM);
@@ -441,7 +443,7 @@ static void fill_a_small_memory(void *nothing)
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=256k,mode=1777") != 0) {
         dprintf(STDERR_FILENO, "skipped: mounting is not allowed here (errno %d)\n", errno);
-        _exit(CHILD_SKIPS);
+        child_leave(CHILD_SKIPS);
     }
     size_t before = count_descriptors();
     child_make_fails(300 * 1024, ENOSPC);

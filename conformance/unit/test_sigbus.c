@@ -314,6 +314,10 @@ static void send_sigbus_with_address(void *nothing)
 static void test_SRPC_SIGBUS_002_a_sent_signal_is_no_fault(void **state)
 {
     (void)state;
+    if (support_under_valgrind()) {
+        print_message("skipped: valgrind does not deliver such a signal at once\n");
+        skip();
+    }
     child_run(send_sigbus_with_address, NULL);
 }
 
@@ -361,7 +365,6 @@ static void fault_without_futex_and_brk(void *nothing)
     for (size_t i = 0; i < PAGES; i++)
         CHILD_CHECK(read_char((char *)segment.map + i * page_bytes()) == 0);
     CHILD_CHECK(shmrpc_sigbus_hit(segment.range));
-    _exit(0);
 }
 
 struct crowd {
