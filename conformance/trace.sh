@@ -27,7 +27,7 @@ trap 'rm -f "$list"' EXIT
 find src conformance spec fuzz bench coverage -type f \
     \( -name '*.c' -o -name '*.h' -o -name '*.cc' -o -name '*.py' -o -name '*.sh' -o -name '*.json' \
     -o -name '*.md' -o -name '*.awk' -o -name '*.pml' \) 2>/dev/null |
-    grep -v -e '^conformance/trace\.' -e '^conformance/cases/exempt\.json$' -e '^spec/shm-rpc\.md$' -e '/__pycache__/' | LC_ALL=C sort >"$list"
+    grep -v -e '^conformance/trace\.' -e '^conformance/cases/exempt\.json$' -e '^conformance/runner/tests/' -e '^spec/shm-rpc\.md$' -e '/__pycache__/' | LC_ALL=C sort >"$list"
 [ ! -r README.md ] || echo README.md >>"$list"
 [ -r conformance/trace-exceptions ] || { echo "trace: no conformance/trace-exceptions" >&2; exit 2; }
 
