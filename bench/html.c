@@ -176,7 +176,7 @@ static bool draw_plots(const struct bench *bench)
     if (!bench->settings.section_on[SEED])
         return false;
     mkdir(path, 0777);
-    snprintf(command, sizeof command, "cd '%s' && exec gnuplot", path);
+    snprintf(command, sizeof command, "cd '%s' && exec gnuplot 2>gnuplot.log", path);
     FILE *gnuplot = popen(command, "w");
     if (!gnuplot)
         return false;

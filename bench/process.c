@@ -32,6 +32,7 @@ int process_begin(void)
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return -1;
     signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    signal(SIGPIPE, SIG_IGN); /* a reader of our output that leaves ends nothing */
     return signal_fd < 0 ? -1 : 0;
 }
 
@@ -57,6 +58,7 @@ static void be_child(pid_t parent, int cpu)
     if (getppid() != parent)
         _exit(126);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
     pin(cpu);
 }
 
