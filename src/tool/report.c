@@ -119,14 +119,18 @@ static void find_lock_owner(const struct shmrpc_inode *inode, struct shmrpc_hold
     closedir(list);
 }
 
-/* Whether the object carries a lock, and whose it is. */
-static bool look_at_lock(const char *name, enum shmrpc_object object, struct shmrpc_holder *holder)
+/* Whether the object carries a lock, and whose it is. *known is false if it is there and cannot be
+ * opened, which proves nothing. */
+static bool look_at_lock(const char *name, enum shmrpc_object object, struct shmrpc_holder *holder,
+                         bool *known)
 {
     char file[SHMRPC_FILE_NAME_BYTES];
     struct shmrpc_segment segment = SHMRPC_SEGMENT_INIT;
     *holder = (struct shmrpc_holder){.pid = 0};
     shmrpc_name_object(name, object, file);
-    if (shmrpc_segment_open(file, 0, &segment, NULL) != SHMRPC_OK)
+    enum shmrpc_status status = shmrpc_segment_open(file, 0, &segment, NULL);
+    *known = status == SHMRPC_OK || status == SHMRPC_NOT_FOUND;
+    if (status != SHMRPC_OK)
         return false;
     bool held = shmrpc_lock_held(segment.fd);
     if (held) {
@@ -207,9 +211,13 @@ void shmrpc_owner_inspect(const char *name, struct shmrpc_owner_report *report)
         return;
     }
     struct shmrpc_holder holder;
-    report->client = look_at_lock(name, SHMRPC_OBJECT_RESP, &holder);
+    bool known;
+    report->client = look_at_lock(name, SHMRPC_OBJECT_RESP, &holder, &known);
     report->client_pid = holder.pid;
-    if (!look_at_lock(name, SHMRPC_OBJECT_REQ, &holder))
+    bool held = look_at_lock(name, SHMRPC_OBJECT_REQ, &holder, &known);
+    if (!known)
+        set_state(report, SHMRPC_OWNER_UNDECIDED, NULL, "its request segment cannot be opened");
+    else if (!held)
         judge_unlocked(name, &finding, report);
     else if (finding.count == SHMRPC_OBJECT_COUNT)
         set_state(report, SHMRPC_OWNER_ALIVE, &holder, "its server holds the lock");
