@@ -14,11 +14,10 @@ static struct shmrpc_channel *channel_of(const struct shmrpc_call *call)
     return call->place->keeper.channel;
 }
 
-static void require_call(const struct shmrpc_call *call)
+/* What holds of a call as long as a handler has it. */
+static bool call_ok(const struct shmrpc_call *call)
 {
-    REQUIRE(call != NULL);
-    REQUIRE(call->magic == MAGIC);
-    REQUIRE(call->running);
+    return call != NULL && call->magic == MAGIC && call->running && call->place != NULL;
 }
 
 enum shmrpc_status shmrpc_call_start(struct shmrpc_call *call, struct shmrpc_call_place *place,
@@ -72,7 +71,7 @@ static enum shmrpc_status enter_slot(struct shmrpc_call *call, char **body, size
 
 static enum shmrpc_status begin_answer(struct shmrpc_call *call)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     if (call->answered || atomic_load(&channel_of(call)->orphaned))
         return SHMRPC_INVALID;
     if (call->dropped)
@@ -131,7 +130,7 @@ enum shmrpc_status shmrpc_call_answer_begin(struct shmrpc_call *call, struct shm
 
 enum shmrpc_status shmrpc_call_answer_end(struct shmrpc_call *call)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     /* SRPC-FORK-003: in a forked child the slot is no longer there. */
     if (!channel_of(call)->inside || atomic_load(&channel_of(call)->orphaned))
         return SHMRPC_INVALID;
@@ -230,7 +229,7 @@ enum shmrpc_status shmrpc_call_answer_error(struct shmrpc_call *call, const char
 
 void shmrpc_call_finish(struct shmrpc_call *call)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     bool orphaned = atomic_load(&channel_of(call)->orphaned);
     if (!call->answered && !call->dropped && !orphaned) {
         if (call->failure[0] == '\0')
@@ -261,7 +260,7 @@ static char *append_valid(char *to, const char *text)
 
 enum shmrpc_status shmrpc_call_fail(struct shmrpc_call *call, const char *type, const char *message)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     REQUIRE(type != NULL);
     REQUIRE(message != NULL);
     /* SRPC-ENV-009. A byte can become three. */
@@ -278,7 +277,7 @@ enum shmrpc_status shmrpc_call_fail(struct shmrpc_call *call, const char *type, 
 
 size_t shmrpc_call_capacity(const struct shmrpc_call *call)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     return channel_of(call)->response.capacity;
 }
 
@@ -286,14 +285,14 @@ size_t shmrpc_call_capacity(const struct shmrpc_call *call)
 
 const char *shmrpc_call_method(const struct shmrpc_call *call)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     ENSURE(call->method != NULL);
     return call->method;
 }
 
 void shmrpc_call_params(const struct shmrpc_call *call, struct shmrpc_value *params)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     REQUIRE(params != NULL);
     *params = call->request.params.object;
 }
@@ -301,7 +300,7 @@ void shmrpc_call_params(const struct shmrpc_call *call, struct shmrpc_value *par
 enum shmrpc_status shmrpc_call_param(struct shmrpc_call *call, const char *name,
                                      struct shmrpc_value *value)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     REQUIRE(name != NULL);
     REQUIRE(value != NULL);
     enum shmrpc_status status =
@@ -405,7 +404,7 @@ static bool is_expected(const struct shmrpc_value *key, const char *const names[
 enum shmrpc_status shmrpc_call_expect(struct shmrpc_call *call, const char *const names[],
                                       size_t count)
 {
-    require_call(call);
+    REQUIRE(call_ok(call));
     REQUIRE(names != NULL || count == 0);
     struct shmrpc_value value;
     for (size_t i = 0; i < count; i++)

@@ -31,10 +31,10 @@ struct shmrpc_client {
     size_t method_error_length;
 };
 
-static void require_client(const struct shmrpc_client *client)
+static bool client_ok(const struct shmrpc_client *client)
 {
-    REQUIRE(client != NULL);
-    REQUIRE(client->magic == CLIENT_MAGIC);
+    return client != NULL && client->magic == CLIENT_MAGIC &&
+           (client->channel == NULL || client->capacity > 0);
 }
 
 /* ---- Opening -------------------------------------------------------------------------------- */
@@ -42,6 +42,7 @@ static void require_client(const struct shmrpc_client *client)
 static enum shmrpc_status size_buffers(struct shmrpc_client *client, struct shmrpc_error *error)
 {
     size_t capacity = shmrpc_channel_incoming_capacity(client->channel);
+    ENSURE(capacity > 0);
     if (capacity <= client->capacity)
         return SHMRPC_OK;
     free(client->buffer);
@@ -57,6 +58,7 @@ static enum shmrpc_status size_buffers(struct shmrpc_client *client, struct shmr
 
 static enum shmrpc_status attach(struct shmrpc_client *client, struct shmrpc_error *error)
 {
+    REQUIRE(client->channel == NULL);
     enum shmrpc_status status =
         shmrpc_watch_attach(client->name, &client->options, &client->channel, error);
     if (status != SHMRPC_OK)
@@ -64,11 +66,13 @@ static enum shmrpc_status attach(struct shmrpc_client *client, struct shmrpc_err
     status = size_buffers(client, error);
     if (status != SHMRPC_OK)
         shmrpc_channel_close(&client->channel);
+    ENSURE(status != SHMRPC_OK || client_ok(client));
     return status;
 }
 
 static void free_client(struct shmrpc_client *client)
 {
+    REQUIRE(client->magic == CLIENT_MAGIC);
     shmrpc_channel_close(&client->channel);
     free(client->buffer);
     free(client->scratch);
@@ -99,6 +103,7 @@ static enum shmrpc_status new_client(const char *name, const struct shmrpc_clien
     }
     made->id_high = random[0];
     made->id_low = random[1];
+    ENSURE(made->options.timeout_ms != 0);
     *client = made;
     return SHMRPC_OK;
 }
@@ -125,8 +130,8 @@ enum shmrpc_status shmrpc_client_open(const char *name, const struct shmrpc_clie
         free_client(made);
         return status;
     }
-    ENSURE(made->buffer != NULL);
     ENSURE(made->channel != NULL);
+    ENSURE(client_ok(made));
     *client = made;
     return SHMRPC_OK;
 }
@@ -136,14 +141,14 @@ void shmrpc_client_close(struct shmrpc_client **client)
     REQUIRE(client != NULL);
     if (*client == NULL)
         return;
-    require_client(*client);
+    REQUIRE(client_ok(*client));
     free_client(*client);
     *client = NULL;
 }
 
 enum shmrpc_status shmrpc_client_set_timeout(struct shmrpc_client *client, int timeout_ms)
 {
-    require_client(client);
+    REQUIRE(client_ok(client));
     if (timeout_ms <= 0 && timeout_ms != SHMRPC_FOREVER)
         return shmrpc_error_set(&client->error, SHMRPC_INVALID, "timeout_ms %d is not positive",
                                 timeout_ms);
@@ -153,20 +158,20 @@ enum shmrpc_status shmrpc_client_set_timeout(struct shmrpc_client *client, int t
 
 bool shmrpc_client_maybe_executed(const struct shmrpc_client *client)
 {
-    require_client(client);
+    REQUIRE(client_ok(client));
     return client->maybe_executed;
 }
 
 const char *shmrpc_client_error(const struct shmrpc_client *client)
 {
-    require_client(client);
+    REQUIRE(client_ok(client));
     return client->method_error_length > 0 ? client->scratch : client->error.text;
 }
 
 void shmrpc_client_method_error(const struct shmrpc_client *client, const char **data,
                                 size_t *length)
 {
-    require_client(client);
+    REQUIRE(client_ok(client));
     REQUIRE(data != NULL);
     REQUIRE(length != NULL);
     *data = client->method_error_length > 0 ? client->scratch : "";
@@ -175,7 +180,7 @@ void shmrpc_client_method_error(const struct shmrpc_client *client, const char *
 
 size_t shmrpc_client_buffer_bytes(const struct shmrpc_client *client)
 {
-    require_client(client);
+    REQUIRE(client_ok(client));
     return client->channel == NULL ? 0 : client->channel->response.segment.bytes;
 }
 
@@ -243,6 +248,8 @@ struct shmrpc_param shmrpc_param_json(const char *name, const char *text, size_t
 
 static void write_param(struct shmrpc_writer *writer, const struct shmrpc_param *p)
 {
+    REQUIRE(p->name != NULL);
+    REQUIRE(p->data != NULL || p->length == 0);
     shmrpc_write_key(writer, p->name, strlen(p->name));
     switch (p->kind) {
     case KIND_NULL:
@@ -283,6 +290,7 @@ struct arguments {
 
 static void write_arguments(struct shmrpc_writer *writer, const struct arguments *arguments)
 {
+    REQUIRE(arguments->json == NULL || arguments->count == 0);
     if (arguments->json != NULL) {
         shmrpc_write_json(writer, arguments->json, arguments->json_length);
         return;
@@ -295,6 +303,7 @@ static void write_arguments(struct shmrpc_writer *writer, const struct arguments
 
 static const char *own_id(const struct shmrpc_client *client)
 {
+    ENSURE(client->prefix[PREFIX_BYTES - 1] == '"');
     return client->prefix + PREFIX_BYTES - 1 - SHMRPC_ID_BYTES;
 }
 
@@ -315,12 +324,15 @@ static void next_id(struct shmrpc_client *client)
 static enum shmrpc_status give_up(struct shmrpc_client *client, enum shmrpc_status status,
                                   const char *text)
 {
+    REQUIRE(client->channel != NULL);
+    REQUIRE(status != SHMRPC_OK);
     shmrpc_channel_close(&client->channel);
     return shmrpc_error_set(&client->error, status, "%s", text);
 }
 
 static enum shmrpc_status peer_gone(struct shmrpc_client *client)
 {
+    REQUIRE(client->channel != NULL);
     if (client->maybe_executed)
         return give_up(client, SHMRPC_PEER_GONE_MAYBE_EXECUTED,
                        "the server is gone; the call may have run");
@@ -330,6 +342,8 @@ static enum shmrpc_status peer_gone(struct shmrpc_client *client)
 
 static enum shmrpc_status broken(struct shmrpc_client *client)
 {
+    REQUIRE(client->channel != NULL);
+    REQUIRE(client->channel->broken);
     return give_up(client, SHMRPC_PROTOCOL,
                    shmrpc_channel_truncated(client->channel)
                        ? "an object of the channel was truncated"
@@ -339,6 +353,8 @@ static enum shmrpc_status broken(struct shmrpc_client *client)
 /* SRPC-CALL-007, SRPC-RECOVER-003: a request that no server took is taken back. */
 static void withdraw(struct shmrpc_client *client)
 {
+    REQUIRE(client->channel != NULL);
+    REQUIRE(!client->channel->inside);
     if (client->maybe_executed &&
         shmrpc_channel_withdraw(client->channel, client->prefix, PREFIX_BYTES))
         client->maybe_executed = false;
@@ -348,6 +364,7 @@ static void withdraw(struct shmrpc_client *client)
 static enum shmrpc_status timed_out(struct shmrpc_client *client)
 {
     withdraw(client);
+    ENSURE(client->options.timeout_ms != SHMRPC_FOREVER);
     return shmrpc_error_set(&client->error, SHMRPC_TIMEOUT, "no response within %d ms; the call %s",
                             client->options.timeout_ms,
                             client->maybe_executed ? "may have run" : "has not run");
@@ -358,11 +375,14 @@ static enum shmrpc_status encode(struct shmrpc_client *client, char *body, size_
                                  const char *method, const struct arguments *arguments,
                                  size_t *length)
 {
+    REQUIRE(client->channel->inside);
+    REQUIRE(body != NULL);
     struct shmrpc_envelope envelope;
     shmrpc_envelope_begin_request(&envelope, body, capacity, own_id(client), SHMRPC_ID_BYTES,
                                   method);
     write_arguments(&envelope.writer, arguments);
     enum shmrpc_status status = shmrpc_envelope_end_request(&envelope, length);
+    ENSURE(status != SHMRPC_OK || *length <= capacity);
     if (status == SHMRPC_OK)
         return SHMRPC_OK;
     if (shmrpc_channel_abandon(client->channel) != SHMRPC_OK)
@@ -378,6 +398,7 @@ static enum shmrpc_status send_request(struct shmrpc_client *client, const char 
                                        const struct arguments *arguments,
                                        struct shmrpc_deadline *deadline)
 {
+    REQUIRE(!client->maybe_executed);
     char *body;
     size_t capacity;
     size_t length = 0;
@@ -405,6 +426,8 @@ static enum shmrpc_status send_request(struct shmrpc_client *client, const char 
 static enum shmrpc_status conclude(struct shmrpc_client *client,
                                    const struct shmrpc_response *response)
 {
+    REQUIRE(client->maybe_executed);
+    REQUIRE(client->method_error_length == 0);
     /* SRPC-ENV-007, SRPC-ENV-008 */
     if (response->error.length == 0) {
         client->result = response->result;
@@ -417,6 +440,8 @@ static enum shmrpc_status conclude(struct shmrpc_client *client,
         SHMRPC_OK)
         return shmrpc_error_set(&client->error, SHMRPC_PROTOCOL,
                                 "the response's error is neither a string nor null");
+    ENSURE(length > 0);
+    ENSURE(length <= client->capacity);
     client->scratch[length] = '\0';
     client->method_error_length = length;
     return SHMRPC_METHOD_ERROR;
@@ -427,6 +452,7 @@ static enum shmrpc_status conclude(struct shmrpc_client *client,
 static enum shmrpc_status await_response(struct shmrpc_client *client,
                                          struct shmrpc_deadline *deadline)
 {
+    REQUIRE(client->channel != NULL);
     for (;;) {
         size_t length;
         struct shmrpc_response response;
@@ -453,6 +479,7 @@ static enum shmrpc_status await_response(struct shmrpc_client *client,
 static enum shmrpc_status receive_response(struct shmrpc_client *client,
                                            struct shmrpc_deadline *deadline)
 {
+    REQUIRE(client->maybe_executed);
     enum shmrpc_status status = await_response(client, deadline);
     if (status == SHMRPC_PEER_GONE_MAYBE_EXECUTED) {
         /* Its last act may have been our response. */
@@ -488,6 +515,7 @@ static enum shmrpc_status prepare(struct shmrpc_client *client)
         return shmrpc_error_set(&client->error, SHMRPC_INVALID,
                                 "the client belongs to the parent process");
     }
+    ENSURE(client->channel == NULL || !client->channel->inside);
     if (client->channel != NULL)
         return SHMRPC_OK;
     /* SRPC-CALL-010 */
@@ -511,6 +539,8 @@ static enum shmrpc_status call(struct shmrpc_client *client, const char *method,
         status = receive_response(client, &deadline);
     if (status == SHMRPC_OK && result != NULL)
         *result = client->result;
+    ENSURE(status != SHMRPC_OK || client->result.length > 0);
+    ENSURE(client->channel == NULL || !client->channel->inside);
     return status;
 }
 
@@ -518,9 +548,9 @@ enum shmrpc_status shmrpc_client_call(struct shmrpc_client *client, const char *
                                       const struct shmrpc_param *params, size_t count,
                                       struct shmrpc_value *result)
 {
-    require_client(client);
+    REQUIRE(client_ok(client));
     REQUIRE(method != NULL);
-    REQUIRE((params != NULL || count == 0));
+    REQUIRE(params != NULL || count == 0);
     struct arguments arguments = {params, count, NULL, 0};
     return call(client, method, &arguments, result);
 }
@@ -529,12 +559,13 @@ enum shmrpc_status shmrpc_client_call_json(struct shmrpc_client *client, const c
                                            const char *params, size_t length,
                                            struct shmrpc_value *result)
 {
-    require_client(client);
+    REQUIRE(client_ok(client));
     REQUIRE(method != NULL);
     REQUIRE(params != NULL);
     struct shmrpc_value value;
     client->maybe_executed = false;
     client->method_error_length = 0;
+    client->result.length = 0;
     if (shmrpc_json_read(params, length, &value, NULL) != SHMRPC_OK ||
         value.type != SHMRPC_OBJECT)
         return shmrpc_error_set(&client->error, SHMRPC_SERIALIZATION,
@@ -546,7 +577,7 @@ enum shmrpc_status shmrpc_client_call_json(struct shmrpc_client *client, const c
 enum shmrpc_status shmrpc_client_result_string(struct shmrpc_client *client, const char **data,
                                                size_t *length)
 {
-    require_client(client);
+    REQUIRE(client_ok(client));
     REQUIRE(data != NULL);
     REQUIRE(length != NULL);
     if (client->result.length == 0 || client->result.type != SHMRPC_STRING)

@@ -20,14 +20,15 @@ struct shmrpc_pipe {
     bool sent; /* a request that may have been taken */
 };
 
-static void require_pipe(const struct shmrpc_pipe *pipe)
+static bool pipe_ok(const struct shmrpc_pipe *pipe)
 {
-    REQUIRE(pipe != NULL);
-    REQUIRE(pipe->magic == PIPE_MAGIC);
+    return pipe != NULL && pipe->magic == PIPE_MAGIC && pipe->channel != NULL &&
+           pipe->prefix_length <= PREFIX_BYTES;
 }
 
 static void free_pipe(struct shmrpc_pipe *pipe)
 {
+    REQUIRE(pipe->magic == PIPE_MAGIC);
     shmrpc_channel_close(&pipe->channel);
     free(pipe->buffer);
     pipe->magic = 0;
@@ -38,6 +39,8 @@ static void free_pipe(struct shmrpc_pipe *pipe)
 static enum shmrpc_status new_pipe(struct shmrpc_channel *channel, struct shmrpc_pipe **pipe,
                                    struct shmrpc_error *error)
 {
+    REQUIRE(channel->complete);
+    REQUIRE(!channel->inside);
     struct shmrpc_pipe *made = calloc(1, sizeof *made);
     if (made != NULL)
         made->buffer = malloc(shmrpc_channel_incoming_capacity(channel));
@@ -50,6 +53,7 @@ static enum shmrpc_status new_pipe(struct shmrpc_channel *channel, struct shmrpc
     made->channel = channel;
     made->keeper.channel = channel;
     made->keeper.error = &made->error;
+    ENSURE(pipe_ok(made));
     *pipe = made;
     return SHMRPC_OK;
 }
@@ -110,6 +114,7 @@ static enum shmrpc_status check_use(struct shmrpc_pipe *pipe, int timeout_ms)
 static void start_deadline(struct shmrpc_pipe *pipe, struct shmrpc_deadline *deadline,
                            int timeout_ms)
 {
+    REQUIRE(pipe->channel->complete);
     if (pipe->channel->side == SHMRPC_SIDE_SERVER)
         shmrpc_deadline_start(deadline, timeout_ms, shmrpc_watch_channel, &pipe->keeper);
     else
@@ -120,6 +125,8 @@ static void start_deadline(struct shmrpc_pipe *pipe, struct shmrpc_deadline *dea
 static enum shmrpc_status look_after(const struct shmrpc_deadline *deadline,
                                      enum shmrpc_status status)
 {
+    REQUIRE(deadline->watch != NULL);
+    REQUIRE(deadline->context != NULL);
     enum shmrpc_status look =
         status == SHMRPC_TIMEOUT ? deadline->watch(deadline->context) : SHMRPC_OK;
     return look == SHMRPC_OK ? status : look;
@@ -128,6 +135,8 @@ static enum shmrpc_status look_after(const struct shmrpc_deadline *deadline,
 /* What a wait of either side ended with, explained. */
 static enum shmrpc_status explain(struct shmrpc_pipe *pipe, enum shmrpc_status status)
 {
+    REQUIRE(status != SHMRPC_OK);
+    REQUIRE(!pipe->channel->inside);
     struct shmrpc_error *error = &pipe->error;
     switch (status) {
     case SHMRPC_TIMEOUT:
@@ -152,7 +161,7 @@ static enum shmrpc_status explain(struct shmrpc_pipe *pipe, enum shmrpc_status s
 enum shmrpc_status shmrpc_pipe_send(struct shmrpc_pipe *pipe, const void *data, size_t length,
                                     int timeout_ms)
 {
-    require_pipe(pipe);
+    REQUIRE(pipe_ok(pipe));
     REQUIRE(data != NULL || length == 0);
     enum shmrpc_status status = check_use(pipe, timeout_ms);
     if (status != SHMRPC_OK)
@@ -170,6 +179,7 @@ enum shmrpc_status shmrpc_pipe_send(struct shmrpc_pipe *pipe, const void *data, 
     status = shmrpc_channel_begin(pipe->channel, &deadline, &body, &capacity);
     if (status != SHMRPC_OK)
         return explain(pipe, look_after(&deadline, status));
+    ENSURE(length <= capacity);
     if (length > 0)
         memcpy(body, data, length);
     pipe->prefix_length = length < PREFIX_BYTES ? length : PREFIX_BYTES;
@@ -183,7 +193,7 @@ enum shmrpc_status shmrpc_pipe_send(struct shmrpc_pipe *pipe, const void *data, 
 enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **data, size_t *length,
                                        int timeout_ms)
 {
-    require_pipe(pipe);
+    REQUIRE(pipe_ok(pipe));
     REQUIRE(data != NULL);
     REQUIRE(length != NULL);
     enum shmrpc_status status = check_use(pipe, timeout_ms);
@@ -202,6 +212,7 @@ enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **da
     }
     if (status != SHMRPC_OK)
         return explain(pipe, status);
+    ENSURE(received <= shmrpc_channel_incoming_capacity(pipe->channel));
     *data = pipe->buffer;
     *length = received;
     return SHMRPC_OK;
@@ -209,13 +220,13 @@ enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **da
 
 size_t shmrpc_pipe_capacity(const struct shmrpc_pipe *pipe)
 {
-    require_pipe(pipe);
+    REQUIRE(pipe_ok(pipe));
     return shmrpc_channel_outgoing_capacity(pipe->channel);
 }
 
 const char *shmrpc_pipe_error(const struct shmrpc_pipe *pipe)
 {
-    require_pipe(pipe);
+    REQUIRE(pipe_ok(pipe));
     return pipe->error.text;
 }
 
@@ -224,7 +235,7 @@ void shmrpc_pipe_close(struct shmrpc_pipe **pipe)
     REQUIRE(pipe != NULL);
     if (*pipe == NULL)
         return;
-    require_pipe(*pipe);
+    REQUIRE(pipe_ok(*pipe));
     free_pipe(*pipe);
     *pipe = NULL;
 }

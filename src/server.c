@@ -22,10 +22,10 @@ struct shmrpc_server {
     struct shmrpc_call call;
 };
 
-static void require_server(const struct shmrpc_server *server)
+static bool server_ok(const struct shmrpc_server *server)
 {
-    REQUIRE(server != NULL);
-    REQUIRE(server->magic == MAGIC);
+    return server != NULL && server->magic == MAGIC && server->place.buffer != NULL &&
+           (server->methods != NULL || server->method_count == 0);
 }
 
 /* ---- Creation ------------------------------------------------------------------------------- */
@@ -101,7 +101,7 @@ void shmrpc_server_close(struct shmrpc_server **server)
     REQUIRE(server != NULL);
     if (*server == NULL)
         return;
-    require_server(*server);
+    REQUIRE(server_ok(*server));
     /* SRPC-FORK-004: in a child the copy says what another thread of the parent was doing at the fork. */
     if (!atomic_load(&(*server)->channel->orphaned))
         REQUIRE(!(*server)->call.running);
@@ -112,20 +112,20 @@ void shmrpc_server_close(struct shmrpc_server **server)
 
 void shmrpc_server_stop(struct shmrpc_server *server)
 {
-    require_server(server);
+    REQUIRE(server_ok(server));
     /* SRPC-SIGNAL-001: a lock-free store, and nothing else. */
     atomic_store(&server->stop, true);
 }
 
 const char *shmrpc_server_error(const struct shmrpc_server *server)
 {
-    require_server(server);
+    REQUIRE(server_ok(server));
     return server->error.text;
 }
 
 size_t shmrpc_server_buffer_bytes(const struct shmrpc_server *server)
 {
-    require_server(server);
+    REQUIRE(server_ok(server));
     return server->buffer_bytes;
 }
 
@@ -172,7 +172,7 @@ static const struct shmrpc_method running = {(char[]){"__running__"}, sizeof "__
 enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const char *method,
                                           shmrpc_handler *handler, void *user)
 {
-    require_server(server);
+    REQUIRE(server_ok(server));
     REQUIRE(method != NULL);
     REQUIRE(handler != NULL);
     size_t length = strlen(method);
@@ -309,7 +309,7 @@ static enum shmrpc_status after_receive(struct shmrpc_server *server, enum shmrp
 
 enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_ms)
 {
-    require_server(server);
+    REQUIRE(server_ok(server));
     if (timeout_ms < 0 && timeout_ms != SHMRPC_FOREVER)
         return shmrpc_error_set(&server->error, SHMRPC_INVALID, "timeout_ms is negative");
     if (server->call.running)
@@ -337,7 +337,7 @@ enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_
 
 enum shmrpc_status shmrpc_server_run(struct shmrpc_server *server)
 {
-    require_server(server);
+    REQUIRE(server_ok(server));
     enum shmrpc_status status;
     do
         status = shmrpc_server_step(server, SHMRPC_FOREVER);
