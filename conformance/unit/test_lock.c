@@ -268,6 +268,7 @@ static void look_from_another_namespace(void *argument)
     if (pid == 0) {
         CHILD_CHECK(getpid() == 1);
         CHILD_CHECK(shmrpc_lease_take(holder->file) == (holder->ready != 0 ? SHMRPC_BUSY : SHMRPC_OK));
+        shmrpc_lease_drop(holder->file); /* the open file is the parent's, too, and lives on */
         _exit(0);
     }
     int status = 0;
