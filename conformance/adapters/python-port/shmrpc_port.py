@@ -39,9 +39,7 @@ class ShmRpcError(Exception):
         self.until = until  # inside an attach: when to stop trying again
 
 def system_error(error: BaseException) -> BaseException:
-    if not isinstance(error, OSError):
-        return error
-    return ShmRpcError("system", f"{error.strerror} (errno {error.errno})")
+    return ShmRpcError("system", str(error)) if isinstance(error, OSError) else error
 
 # ---- JSON, section 3.6 ------------------------------------------------------------------------------
 # Python's json module is nearly strict. It takes NaN and infinities, lets numbers overflow to infinity,
@@ -609,10 +607,6 @@ class Client:
             raise ShmRpcError("not_found", "no such channel", until=absent) from None
         except BlockingIOError:  # a server repairs, or somebody reclaims: for a moment
             raise ShmRpcError("busy", "somebody holds a lease on it", until=leased) from None
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):  # SRPC-ATTACH-003
-                raise ShmRpcError("protocol", f"{os.fsdecode(path)} is no file") from None
-            raise
         size, fault = item.status.st_size, item.fault()  # SRPC-ATTACH-003, -004
         if fault is None and item.status.st_mode & 0o777 != 0o600:  # SRPC-ATTACH-005, SRPC-OWN-004
             fault = "has not mode 0600"
@@ -620,7 +614,7 @@ class Client:
         if fault is not None or half_made:  # SRPC-ATTACH-006, -008
             item.close()
             if fault is not None:
-                raise ShmRpcError("protocol", f"{os.fsdecode(path)} {fault}")
+                raise ShmRpcError("system", f"{os.fsdecode(path)} {fault}")
             raise ShmRpcError("not_found", "the channel is half-made", until=absent)
         return item
 
@@ -661,13 +655,14 @@ class Client:
             raise ShmRpcError(kind, f"the request slot did not become free ({text}); not sent")
         channel.req.send(message)
         while True:
-            why = self._wait(channel, channel.resp.full, deadline)
-            if why is not None:
-                raise self._give_up(channel, message, why)
             try:
+                why = self._wait(channel, channel.resp.full, deadline)
+                if why is not None:
+                    raise self._give_up(channel, message, why)
                 verdict, value = judge_response(channel.resp.receive(), ident)
             except ShmRpcError as error:
-                verdict, value = error.kind, str(error)
+                error.maybe_executed |= error.kind in ("protocol", "system")  # it was sent
+                raise
             if verdict == "result":
                 return value
             if verdict != "foreign":
