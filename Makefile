@@ -277,6 +277,80 @@ trace:
 stats:
 	$(Q)sh conformance/stats.sh
 
+# ---- section: kit (conformance/runner, cases, adapters) ----
+# The conformance runner shares no code with src/; only the reference adapter links the library.
+# Further ports: an adapter below conformance/adapters/NAME, a line in PORTS and PORT_NAME; what must be
+# built for it in needs-port-NAME.
+KIT_SRC := $(wildcard conformance/runner/*.c)
+REFERENCE_SRC := $(wildcard conformance/adapters/reference/*.c)
+REFERENCE := build/release/conformance-adapters/reference
+KIT := build/release/shmrpc-conformance
+KIT_OUTPUT ?= build/conformance
+ADAPTER ?=
+REPORT ?= ndjson,junit,html
+
+build/release/shmrpc-conformance: $(call objects,release,$(KIT_SRC))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcjson -o $@
+
+build/shmrpc-conformance: build/release/shmrpc-conformance
+	$(Q)ln -sf release/shmrpc-conformance $@
+
+# The library's allocations pass through the adapter's fault.c.
+$(REFERENCE): $(call objects,release,$(REFERENCE_SRC)) build/release/libshmrpc.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcjson -lm -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@
+
+build/release/kit/bad_adapter: build/release/conformance/runner/tests/bad_adapter.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcjson -o $@
+
+build/release/kit/test_kit: build/release/conformance/runner/tests/test_kit.o \
+  $(filter-out %/main.o,$(call objects,release,$(KIT_SRC)))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lcjson -o $@
+
+PORTS := reference python-package
+PORT_reference := $(REFERENCE)
+PORT_python-package := $(VENV)/bin/python conformance/adapters/python-package/adapter.py
+
+# In `make check`: the runner's own tests, the cases against the specification, the reference.
+CHECK_SUITES += kit conformance
+needs-kit = build/release/kit/test_kit build/release/kit/bad_adapter build/shmrpc-conformance $(REFERENCE)
+plan-kit = 'kit/test_kit|300|alone|build/release/kit/test_kit'
+needs-conformance = build/shmrpc-conformance $(REFERENCE)
+plan-conformance = 'conformance/gate|20|shared|$(KIT) --gate' \
+  'conformance/reference|400|alone|$(KIT) --quiet --adapter $(REFERENCE) --output $(KIT_OUTPUT)'
+
+## conformance: the reference, all categories; ADAPTER="COMMAND" judges another port
+.PHONY: conformance conformance-all conformance-run conformance-gate
+conformance:
+	$(call deps,build)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 conformance-run
+
+conformance-gate: build/shmrpc-conformance
+	$(Q)$(KIT) --gate
+
+conformance-run: conformance-gate $(REFERENCE)
+	$(Q)$(KIT) --adapter '$(or $(ADAPTER),$(REFERENCE))' --reference $(REFERENCE) \
+	  --output $(KIT_OUTPUT) --report $(REPORT)
+
+## conformance-all: every port that the kit ships with, and one matrix of them all
+conformance-all:
+	$(call deps,check)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 build/shmrpc-conformance $(REFERENCE) \
+	  $(foreach p,$(PORTS),$(needs-port-$(p)))
+	$(Q)conformance/interop/venv.sh $(VENV)
+	$(Q)failed=; $(foreach p,$(PORTS),echo "== $(p)"; \
+	  $(KIT) --adapter '$(PORT_$(p))' --reference $(REFERENCE) --output $(KIT_OUTPUT) \
+	    || failed="$$failed $(p)";) \
+	$(KIT) --merge --report html,junit --output $(KIT_OUTPUT) \
+	  $(foreach p,$(PORTS),$(KIT_OUTPUT)/$(p).ndjson); \
+	if [ -n "$$failed" ]; then echo "not as expected:$$failed"; exit 1; fi
+
 # ---- section: install (man pages, completion, pkg-config) ----
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 INCLUDEDIR := $(DESTDIR)$(PREFIX)/include
@@ -328,3 +402,8 @@ uninstall:
 
 # ---- section: evidence (fuzz/, coverage/, spec/model/) ----
 
+## model: search the models of the protocol exhaustively; every removed rule must fail (LONG=1: more)
+.PHONY: model
+model:
+	$(call deps,model)
+	$(Q)LONG=$(LONG) spec/model/run.sh build/model
