@@ -14,10 +14,11 @@
  * How it measures. Every row is a server process and a client process, fresh each round. Within a
  * size the rows take turns, round by round (A B C A B C ...), so that a slow minute of the machine
  * hits all of them; a figure is the median of the rounds. The loop, the clock and the comparison of
- * the echo are the same code for every C and C++ row (driver.c), and the same loop in Python for the
- * Python rows; all statistics are made here, from raw latencies. The time of a call is what stands
- * between two looks at the monotonic clock around it; the comparison lies outside. "Total time" is
- * the sum of these. CPU is the scheduler's own account of both processes over the timed part.
+ * the echo are the same code for every C and C++ row (driver.c), and the same loop in Python for
+ * the Python rows; all statistics are made here, from raw latencies. The time of a call is what
+ * stands between two looks at the monotonic clock around it; the comparison lies outside. "Total
+ * time" is the sum of these. CPU is the scheduler's own account of both processes over the timed
+ * part.
  *
  * Two texts of the same length are sent in turn. No row is pinned to a CPU unless all are. The
  * sections paced, one-cpu and loaded make fewer calls (rows.c says how many), and their rounds may
@@ -46,7 +47,8 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- How long it will take -------------------------------------------------------------------- */
+/* ---- How long it will take --------------------------------------------------------------------
+ */
 
 /** What a round is expected to take, from what was measured so far or from a guess. */
 static double expected_round_s(const struct bench *bench, enum section_id section, size_t size,
@@ -99,13 +101,14 @@ static double expected_rest_s(const struct bench *bench, int after_section, size
     return seconds;
 }
 
-/* ---- Progress, on a terminal only -------------------------------------------------------------- */
+/* ---- Progress, on a terminal only --------------------------------------------------------------
+ */
 
 static void progress(const struct bench *bench, enum section_id section, size_t size, size_t round,
                      int row)
 {
-    double left = expected_size_s(bench, section, size, round) +
-                  expected_rest_s(bench, (int)section, size);
+    double left =
+        expected_size_s(bench, section, size, round) + expected_rest_s(bench, (int)section, size);
     if (!isatty(STDOUT_FILENO))
         return;
     printf("\r\033[K%s, %zu bytes, round %zu of %zu: %s ... about %d min %02d s left",
@@ -120,7 +123,8 @@ static void progress_clear(void)
         printf("\r\033[K");
 }
 
-/* ---- The measuring ------------------------------------------------------------------------------ */
+/* ---- The measuring ------------------------------------------------------------------------------
+ */
 
 /** The seed's two lines about a row, once its last round is over. */
 static void say_completed(const struct bench *bench, int row, const struct series *series)
@@ -167,12 +171,12 @@ static int run_size(struct bench *bench, enum section_id section, size_t size)
 {
     static struct series series[ROW_COUNT];
     size_t bytes = bench->settings.sizes[size];
-    size_t asked = settings_calls_a_round(&bench->settings, &sections[section]) *
-                   bench->settings.rounds;
-    printf("\n\n%s\nTesting %s messages (%zu bytes)\n%s\n",
-           "======================================================================",
-           size_word(bytes), bytes,
-           "======================================================================");
+    size_t asked =
+        settings_calls_a_round(&bench->settings, &sections[section]) * bench->settings.rounds;
+    printf(
+        "\n\n%s\nTesting %s messages (%zu bytes)\n%s\n",
+        "======================================================================", size_word(bytes),
+        bytes, "======================================================================");
     if (round_write_texts(bytes, sections[section].escapes) != 0 ||
         run_rounds(bench, section, size, series) != 0)
         return -1;
@@ -207,7 +211,8 @@ static int run_all(struct bench *bench)
         printf("Removed %d things that dead benchmarks had left behind.\n", removed);
     report_head(stdout, bench, expected_rest_s(bench, -1, 0));
     for (int section = 0; section < SECTION_COUNT; section++)
-        if (bench->settings.section_on[section] && run_section(bench, (enum section_id)section) != 0)
+        if (bench->settings.section_on[section] &&
+            run_section(bench, (enum section_id)section) != 0)
             return -1;
     bench->took_s = now_s() - begin;
     return 0;

@@ -13,7 +13,13 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-enum { MAX_SIZES = 8, MAX_ROUNDS = 99, ROW_COUNT = 11, CURVE_POINTS = 22, SEED_SIZES = 4 };
+enum {
+    MAX_SIZES = 8,
+    MAX_ROUNDS = 99,
+    ROW_COUNT = 11,
+    CURVE_POINTS = 22,
+    SEED_SIZES = 4
+};
 
 /* ---- What is measured (rows.c) ---- */
 
@@ -31,7 +37,14 @@ extern const struct row rows[ROW_COUNT];
 /** Index of a row by its name, or -1. */
 int row_find(const char *name);
 
-enum section_id { SEED, ESCAPES, PACED, ONE_CPU, LOADED, SECTION_COUNT };
+enum section_id {
+    SEED,
+    ESCAPES,
+    PACED,
+    ONE_CPU,
+    LOADED,
+    SECTION_COUNT
+};
 
 struct section {
     const char *name;
@@ -61,10 +74,10 @@ struct settings {
     bool row_on[ROW_COUNT];
     bool section_on[SECTION_COUNT];
     size_t buffer_bytes;
-    const char *programs; /* folder of the peer programs */
-    const char *results;  /* folder of what is written */
-    const char *source;   /* folder of peer_python.py */
-    char python[4096];    /* the interpreter with the packages */
+    const char *programs;     /* folder of the peer programs */
+    const char *results;      /* folder of what is written */
+    const char *source;       /* folder of peer_python.py */
+    char python[4096];        /* the interpreter with the packages */
     char python_missing[512]; /* why there are no Python rows, empty if there are */
 };
 /** From the environment and the command line. 0, or -1 after saying on stderr what is wrong. */
@@ -152,7 +165,9 @@ static inline const struct figures *figures_of(const struct bench *bench, enum s
 
 /* ---- What must hold (ratios.c) ---- */
 
-enum { RATIO_COUNT = 5 };
+enum {
+    RATIO_COUNT = 5
+};
 struct requirement {
     const char *above; /* rows */
     const char *below;
@@ -167,7 +182,8 @@ struct ratio {
     bool met;
     double value, above, below, bound;
 };
-struct ratio ratio_of(const struct bench *bench, const struct requirement *requirement, int seed_size);
+struct ratio ratio_of(const struct bench *bench, const struct requirement *requirement,
+                      int seed_size);
 /** One line about a missed ratio: by how much, and what would meet it. */
 void ratio_note(const struct requirement *requirement, const struct ratio *ratio, int seed_size,
                 char *text, size_t capacity);

@@ -19,7 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEXT_COUNT = 2, MIN_CALLS = 2, PAGE = 4096 };
+enum {
+    TEXT_COUNT = 2,
+    MIN_CALLS = 2,
+    PAGE = 4096
+};
 
 struct plan {
     struct peer_setup setup;
@@ -199,9 +203,8 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "version") == 0)
         return puts(peer_version()) < 0;
     if (argc == 5 && strcmp(argv[1], "serve") == 0) {
-        struct peer_setup setup = {.endpoint = argv[2],
-                                   .option = argv[3],
-                                   .buffer_bytes = strtoull(argv[4], NULL, 10)};
+        struct peer_setup setup = {
+            .endpoint = argv[2], .option = argv[3], .buffer_bytes = strtoull(argv[4], NULL, 10)};
         return peer_serve(&setup, say_ready) ? EXIT_FAILURE : EXIT_SUCCESS;
     }
     if (argc == 12 && strcmp(argv[1], "call") == 0)

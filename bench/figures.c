@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const double curve_percentiles[CURVE_POINTS] = {0,    10,   20,    30,    40,   50,    60,   70,
-                                                80,   85,   90,    92.5,  95,   97,    98,   99,
+const double curve_percentiles[CURVE_POINTS] = {0,    10,   20,   30,    40,    50,   60, 70,
+                                                80,   85,   90,   92.5,  95,    97,   98, 99,
                                                 99.5, 99.7, 99.9, 99.95, 99.97, 99.99};
 
 static int compare_u32(const void *a, const void *b)

@@ -17,9 +17,9 @@ static const char *const colours[ROW_COUNT] = {"#8a8a8a", "#5f8a6a", "#e0431b", 
 /* gnuplot's numbers of point shapes, so that colour alone does not tell the rows apart. */
 static const int shapes[ROW_COUNT] = {1, 2, 7, 9, 11, 5, 4, 13, 8, 6, 10};
 /* The same shapes for the legend. */
-static const char *const marks[ROW_COUNT] = {"+",        "\u00d7",       "\u25cf",       "\u25b2",
-                                             "\u25bc",   "\u25a0",       "\u25a1",       "\u25c6",
-                                             "\u25b3",   "\u25cb",       "\u25bd"};
+static const char *const marks[ROW_COUNT] = {"+",      "\u00d7", "\u25cf", "\u25b2",
+                                             "\u25bc", "\u25a0", "\u25a1", "\u25c6",
+                                             "\u25b3", "\u25cb", "\u25bd"};
 
 static const char *const style =
     ":root{color-scheme:light dark;--fg:#1a1a1a;--bg:#fff;--dim:#5c5c5c;--line:#d8d8d8;"
@@ -70,7 +70,8 @@ static void text(FILE *out, const char *string)
         }
 }
 
-/* ---- Plots ------------------------------------------------------------------------------------ */
+/* ---- Plots ------------------------------------------------------------------------------------
+ */
 
 static bool any_measured(const struct bench *bench, enum section_id section, int row)
 {
@@ -141,7 +142,8 @@ static void plot_by_size(FILE *gnuplot, const struct bench *bench, const char *n
 }
 
 /** Latency by percentile, stretched towards 100 % by the number of nines. */
-static void plot_percentiles(FILE *gnuplot, const struct bench *bench, const char *name, size_t size)
+static void plot_percentiles(FILE *gnuplot, const struct bench *bench, const char *name,
+                             size_t size)
 {
     bool shown[ROW_COUNT];
     plot_begin(gnuplot, name, "percentile", "\u03bcs");
@@ -162,8 +164,8 @@ static void plot_percentiles(FILE *gnuplot, const struct bench *bench, const cha
     for (int row = 0; row < ROW_COUNT; row++) {
         if (!shown[row])
             continue;
-        fprintf(gnuplot, "%s$row%d using (nines($1)):2 with lines lc rgb '%s' title '%s'", separator,
-                row, colours[row], rows[row].name);
+        fprintf(gnuplot, "%s$row%d using (nines($1)):2 with lines lc rgb '%s' title '%s'",
+                separator, row, colours[row], rows[row].name);
         separator = ", \\\n  ";
     }
     fprintf(gnuplot, "\n");
@@ -247,7 +249,8 @@ static void put_plots(FILE *out, const struct bench *bench)
     fprintf(out, "</div>\n");
 }
 
-/* ---- The rest of the page ---------------------------------------------------------------------- */
+/* ---- The rest of the page ----------------------------------------------------------------------
+ */
 
 static void put_cards(FILE *out, const struct bench *bench)
 {
@@ -400,12 +403,13 @@ int html_write(const struct bench *bench)
         perror(path);
         return -1;
     }
-    fprintf(out,
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-            "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-            "<title>SHM-RPC vs gRPC</title>\n<style>%s</style></head>\n<body><main>\n"
-            "<h1>SHM-RPC vs gRPC</h1>\n<p>A string goes to another process and comes back. %s.</p>\n",
-            style, bench->machine.began);
+    fprintf(
+        out,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+        "<title>SHM-RPC vs gRPC</title>\n<style>%s</style></head>\n<body><main>\n"
+        "<h1>SHM-RPC vs gRPC</h1>\n<p>A string goes to another process and comes back. %s.</p>\n",
+        style, bench->machine.began);
     if (bench->settings.section_on[SEED]) {
         put_cards(out, bench);
         put_ratios(out, bench);

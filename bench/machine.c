@@ -85,8 +85,8 @@ void machine_describe(struct machine *machine, const struct settings *settings)
     machine->cpus_online = (int)sysconf(_SC_NPROCESSORS_ONLN);
     machine->cpus_allowed =
         sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 0;
-    machine->memory_mib = (unsigned long)sysconf(_SC_PHYS_PAGES) /
-                          (1048576u / (unsigned long)sysconf(_SC_PAGESIZE));
+    machine->memory_mib =
+        (unsigned long)sysconf(_SC_PHYS_PAGES) / (1048576u / (unsigned long)sysconf(_SC_PAGESIZE));
     if (getloadavg(&machine->load_before, 1) != 1)
         machine->load_before = -1;
     ask_versions(machine, settings);

@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 4096, CACHE_LINE = 64 };
+enum {
+    PAGE = 4096,
+    CACHE_LINE = 64
+};
 
 /** One direction. Each semaphore has a page of its own, as the bridge's files give it. */
 struct slot {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The floor: two processes spin on one word a direction. A round trip is four copies, one in and one
- * out each way, and nothing else: no protocol, no JSON, no check of the peer. The words are spun on
- * with the same pause instruction as shmrpc-spin.
+ * The floor: two processes spin on one word a direction. A round trip is four copies, one in and
+ * one out each way, and nothing else: no protocol, no JSON, no check of the peer. The words are
+ * spun on with the same pause instruction as shmrpc-spin.
  */
 #include "peer.h"
 #include "shared.h"
@@ -13,10 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 4096, CACHE_LINE = 64, LENGTH_BITS = 32 };
+enum {
+    PAGE = 4096,
+    CACHE_LINE = 64,
+    LENGTH_BITS = 32
+};
 
 /** One direction. The word holds the call's number above the message's length, so that one store
- *  publishes both: its release orders the copy before it, the reader's acquire the copy after it. */
+ *  publishes both: its release orders the copy before it, the reader's acquire the copy after it.
+ */
 struct lane {
     _Alignas(CACHE_LINE) _Atomic uint64_t word;
     _Alignas(CACHE_LINE) char bytes[];
@@ -48,7 +53,8 @@ static void put(struct lane *lane, const char *data, size_t length)
 static size_t take(struct lane *lane)
 {
     uint64_t word;
-    while ((word = atomic_load_explicit(&lane->word, memory_order_acquire)) >> LENGTH_BITS != number)
+    while ((word = atomic_load_explicit(&lane->word, memory_order_acquire)) >> LENGTH_BITS !=
+           number)
         shared_pause();
     size_t length = (size_t)(word & UINT32_MAX);
     memcpy(private_copy, lane->bytes, length);

@@ -2,8 +2,8 @@
  *
  * gRPC by the shortest road it has: the core library's own C interface and protobuf-c over a Unix
  * socket. A registered method and call, one batch a side; the client plucks its one event, the
- * server asks for the next call before it answers the one in hand. With the option "poll" both sides
- * ask their queues again and again instead of sleeping in them, as a spinning SHM-RPC does.
+ * server asks for the next call before it answers the one in hand. With the option "poll" both
+ * sides ask their queues again and again instead of sleeping in them, as a spinning SHM-RPC does.
  */
 #include "peer.h"
 
@@ -23,7 +23,8 @@
 
 #define METHOD "/echo.Echo/Echo"
 
-/* ---- Channel arguments: what of the stack an echo between two processes does without. ---------- */
+/* ---- Channel arguments: what of the stack an echo between two processes does without. ----------
+ */
 
 static grpc_arg integer(const char *key, int value)
 {
@@ -240,8 +241,7 @@ int peer_serve(const struct peer_setup *setup, void (*ready)(void))
     server_method = grpc_server_register_method(server, METHOD, NULL,
                                                 GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0);
     grpc_server_register_completion_queue(server, server_queue, NULL);
-    if (prepare(setup) != 0 ||
-        grpc_server_add_http2_port(server, target, credentials) == 0) {
+    if (prepare(setup) != 0 || grpc_server_add_http2_port(server, target, credentials) == 0) {
         fprintf(stderr, "cannot listen on %s\n", target);
         return -1;
     }
@@ -301,9 +301,10 @@ static bool pluck(void *tag)
 
 static int exchange(grpc_byte_buffer *request, struct reply *reply)
 {
-    grpc_op ops[6] = {{.op = GRPC_OP_SEND_INITIAL_METADATA}, {.op = GRPC_OP_SEND_MESSAGE},
-                      {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT}, {.op = GRPC_OP_RECV_INITIAL_METADATA},
-                      {.op = GRPC_OP_RECV_MESSAGE},           {.op = GRPC_OP_RECV_STATUS_ON_CLIENT}};
+    grpc_op ops[6] = {
+        {.op = GRPC_OP_SEND_INITIAL_METADATA},  {.op = GRPC_OP_SEND_MESSAGE},
+        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT}, {.op = GRPC_OP_RECV_INITIAL_METADATA},
+        {.op = GRPC_OP_RECV_MESSAGE},           {.op = GRPC_OP_RECV_STATUS_ON_CLIENT}};
     ops[1].data.send_message.send_message = request;
     ops[3].data.recv_initial_metadata.recv_initial_metadata = &reply->initial;
     ops[4].data.recv_message.recv_message = &reply->message;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The same JSON code and the same envelope over a plain Unix stream socket, blocking read and write:
- * the difference to shmrpc-block is what shared memory itself buys.
+ * The same JSON code and the same envelope over a plain Unix stream socket, blocking read and
+ * write: the difference to shmrpc-block is what shared memory itself buys.
  */
 #include "peer.h"
 

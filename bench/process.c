@@ -17,7 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STOP_MS = 5000, LOAD_BYTES = 1 << 20 };
+enum {
+    STOP_MS = 5000,
+    LOAD_BYTES = 1 << 20
+};
 
 static int signal_fd = -1;
 static int interrupted;
@@ -143,7 +146,8 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-enum waited process_wait(struct process *first, struct process *second, int readable, int timeout_ms)
+enum waited process_wait(struct process *first, struct process *second, int readable,
+                         int timeout_ms)
 {
     int64_t until = now_ms() + timeout_ms;
     for (;;) {

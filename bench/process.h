@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Processes of the benchmark: started, waited for with a deadline, ended. None outlives the harness.
+ * Processes of the benchmark: started, waited for with a deadline, ended. None outlives the
+ * harness.
  */
 #ifndef BENCH_PROCESS_H
 #define BENCH_PROCESS_H
@@ -15,13 +16,20 @@ struct process {
 
 /** From now on SIGINT and SIGTERM end a wait instead of the harness. 0 or -1. */
 int process_begin(void);
-/** Start argv. @param cpu pins it to one CPU, -1 leaves it free. Its standard output goes to out, its
- *  standard error to the file errors. 0, or -1 after a message. */
-int process_start(struct process *process, char *const argv[], int out, const char *errors, int cpu);
+/** Start argv. @param cpu pins it to one CPU, -1 leaves it free. Its standard output goes to out,
+ * its standard error to the file errors. 0, or -1 after a message. */
+int process_start(struct process *process, char *const argv[], int out, const char *errors,
+                  int cpu);
 /** Fork a process that keeps one CPU busy with arithmetic and memory until it is stopped. */
 int process_start_load(struct process *process, int cpu);
 
-enum waited { WAITED_FIRST, WAITED_SECOND, WAITED_READABLE, WAITED_TIMEOUT, WAITED_INTERRUPTED };
+enum waited {
+    WAITED_FIRST,
+    WAITED_SECOND,
+    WAITED_READABLE,
+    WAITED_TIMEOUT,
+    WAITED_INTERRUPTED
+};
 /** Wait until the first process ends, or the second, or there is something to read, whichever may
  *  be given (null, -1 for none), for timeout_ms at most. An ended process is reaped. */
 enum waited process_wait(struct process *first, struct process *second, int readable,

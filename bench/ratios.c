@@ -20,7 +20,8 @@ int seed_size_index(const struct settings *settings, int seed_size)
     return -1;
 }
 
-struct ratio ratio_of(const struct bench *bench, const struct requirement *requirement, int seed_size)
+struct ratio ratio_of(const struct bench *bench, const struct requirement *requirement,
+                      int seed_size)
 {
     struct ratio ratio = {.bound = requirement->bound[seed_size]};
     int size = seed_size_index(&bench->settings, seed_size);
@@ -43,8 +44,8 @@ struct ratio ratio_of(const struct bench *bench, const struct requirement *requi
 void ratio_note(const struct requirement *requirement, const struct ratio *ratio, int seed_size,
                 char *text, size_t capacity)
 {
-    double off = requirement->at_least ? 1 - ratio->value / ratio->bound
-                                       : ratio->value / ratio->bound - 1;
+    double off =
+        requirement->at_least ? 1 - ratio->value / ratio->bound : ratio->value / ratio->bound - 1;
     /* Of the two rows, the one of SHM-RPC is the one that would have to change. */
     const char *ours = requirement->at_least ? requirement->below : requirement->above;
     double now = requirement->at_least ? ratio->below : ratio->above;

@@ -106,10 +106,14 @@ void report_comparison(FILE *out, const struct figures *shm, const struct figure
 static const struct pair {
     const char *shm;
     const char *grpc;
-} pairs[] = {{"shmrpc-adaptive", "grpc-c-uds"},      {"shmrpc-adaptive", "grpc-cpp-uds"},
-             {"shmrpc-block", "grpc-c-uds"},         {"shmrpc-spin", "grpc-c-uds-poll"},
+} pairs[] = {{"shmrpc-adaptive", "grpc-c-uds"},
+             {"shmrpc-adaptive", "grpc-cpp-uds"},
+             {"shmrpc-block", "grpc-c-uds"},
+             {"shmrpc-spin", "grpc-c-uds-poll"},
              {"shm-rpc-bridge-py", "grpc-py-uds"}};
-enum { PAIRS = sizeof pairs / sizeof *pairs };
+enum {
+    PAIRS = sizeof pairs / sizeof *pairs
+};
 
 static bool pair_known(const struct bench *bench, enum section_id section, size_t size_index,
                        const struct pair *pair, const struct figures **shm,
@@ -147,10 +151,10 @@ void report_table(FILE *out, const struct bench *bench, enum section_id section)
         for (int i = 0; i < ROW_COUNT; i++) {
             const struct figures *figures = figures_of(bench, section, size, i);
             if (figures->measured)
-                fprintf(out, "%-18s %7zu %11.2f %11.2f %11.2f %11.2f %11.2f %8zu%s\n",
-                        rows[i].name, bench->settings.sizes[size], figures->mean_us,
-                        figures->p50_us, figures->p99_us, figures->p999_us, figures->cpu_us,
-                        figures->calls, figures->cut_short ? "*" : "");
+                fprintf(out, "%-18s %7zu %11.2f %11.2f %11.2f %11.2f %11.2f %8zu%s\n", rows[i].name,
+                        bench->settings.sizes[size], figures->mean_us, figures->p50_us,
+                        figures->p99_us, figures->p999_us, figures->cpu_us, figures->calls,
+                        figures->cut_short ? "*" : "");
         }
     if (sections[section].limit_ms)
         fprintf(out, "* fewer calls than asked for: a round ends after %u s here\n",

@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 enum {
-    READY_MS = 30000,      /* a server must be ready by then */
-    ROUND_MS = 60000,      /* a client's round: this, and so much a call */
+    READY_MS = 30000, /* a server must be ready by then */
+    ROUND_MS = 60000, /* a client's round: this, and so much a call */
     ROUND_MS_PER_CALL = 10,
-    ERROR_BYTES = 4000,    /* how much of a failed process's stderr is shown, its end */
+    ERROR_BYTES = 4000, /* how much of a failed process's stderr is shown, its end */
     MAX_LOADS = 256,
     MAX_WORDS = 16,
     WORD_BYTES = 4400
@@ -32,7 +32,8 @@ static unsigned endpoint_number;
 static struct process loads[MAX_LOADS];
 static int load_count;
 
-/* ---- Files ------------------------------------------------------------------------------------ */
+/* ---- Files ------------------------------------------------------------------------------------
+ */
 
 /** Where the private folder is made. A socket's path has 108 bytes at most, so a long TMPDIR is
  *  passed over. */
@@ -76,8 +77,7 @@ static int clean_shared_memory(bool ours)
     struct dirent *entry;
     while (directory && (entry = readdir(directory))) {
         pid_t owner = owner_of(entry->d_name);
-        bool wanted = ours ? owner == getpid()
-                           : owner > 0 && kill(owner, 0) != 0 && errno == ESRCH;
+        bool wanted = ours ? owner == getpid() : owner > 0 && kill(owner, 0) != 0 && errno == ESRCH;
         if (wanted && unlinkat(dirfd(directory), entry->d_name, 0) == 0)
             removed++;
     }
@@ -131,14 +131,17 @@ void round_end(void)
     *folder = '\0';
 }
 
-/* ---- Texts ------------------------------------------------------------------------------------ */
+/* ---- Texts ------------------------------------------------------------------------------------
+ */
 
 /** Every kind of character that costs a JSON writer or reader something: what must be escaped, two,
  *  three and four bytes of UTF-8, and plain letters between them. */
 static const char *const escape_pieces[] = {
-    "\"", "\\", "\n", "\t", "/", "a", "\u00e9", "\r", "\u03bb", "b", "\u20ac", "\b", "\f",
-    "\u65e5\u672c", "z", "\U0001f600"};
-enum { ESCAPE_PIECES = sizeof escape_pieces / sizeof *escape_pieces };
+    "\"",     "\\", "\n", "\t",           "/", "a",         "\u00e9", "\r", "\u03bb", "b",
+    "\u20ac", "\b", "\f", "\u65e5\u672c", "z", "\U0001f600"};
+enum {
+    ESCAPE_PIECES = sizeof escape_pieces / sizeof *escape_pieces
+};
 
 static void fill_escapes(char *text, size_t size, size_t first)
 {
@@ -176,7 +179,8 @@ int round_write_texts(size_t size, bool escapes)
     return failed ? -1 : 0;
 }
 
-/* ---- Load ------------------------------------------------------------------------------------- */
+/* ---- Load -------------------------------------------------------------------------------------
+ */
 
 int round_load_begin(void)
 {
@@ -195,7 +199,8 @@ void round_load_end(void)
         process_stop(&loads[--load_count]);
 }
 
-/* ---- A round ---------------------------------------------------------------------------------- */
+/* ---- A round ----------------------------------------------------------------------------------
+ */
 
 /** The command line of either role, as driver.c and peer_python.py read it. */
 struct command {
@@ -273,7 +278,8 @@ static int start_server(struct round *round)
     add_number(&command, round->settings->buffer_bytes);
     if (pipe2(out, O_CLOEXEC) != 0)
         return -1;
-    int failed = process_start(&round->server, command.argv, out[1], round->server_errors, round->cpu);
+    int failed =
+        process_start(&round->server, command.argv, out[1], round->server_errors, round->cpu);
     close(out[1]);
     enum waited waited =
         failed ? WAITED_TIMEOUT : process_wait(&round->server, NULL, out[0], READY_MS);
@@ -319,8 +325,8 @@ static int wait_for_client(struct round *round)
     char fate[128];
     size_t calls = settings_calls_a_round(round->settings, round->section) +
                    settings_warmup(round->settings, round->section);
-    enum waited waited = process_wait(&round->client, &round->server, -1,
-                                      ROUND_MS + (int)calls * ROUND_MS_PER_CALL);
+    enum waited waited =
+        process_wait(&round->client, &round->server, -1, ROUND_MS + (int)calls * ROUND_MS_PER_CALL);
     if (waited == WAITED_FIRST && round->client.status == 0)
         return 0;
     if (waited == WAITED_INTERRUPTED)
@@ -331,8 +337,7 @@ static int wait_for_client(struct round *round)
     if (waited == WAITED_FIRST)
         show_failure(round->row, "client", round->client_errors, fate);
     /* One dead side makes the other fail: show the server's end too. */
-    if (waited == WAITED_SECOND ||
-        process_wait(NULL, &round->server, -1, 200) == WAITED_SECOND) {
+    if (waited == WAITED_SECOND || process_wait(NULL, &round->server, -1, 200) == WAITED_SECOND) {
         process_fate(&round->server, fate, sizeof fate);
         show_failure(round->row, "server", round->server_errors, fate);
     }

@@ -9,7 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_MESSAGE = 1000000, PAGE = 4096, MIN_WARMUP = 100, MAX_WARMUP = 2000 };
+enum {
+    MAX_MESSAGE = 1000000,
+    PAGE = 4096,
+    MIN_WARMUP = 100,
+    MAX_WARMUP = 2000
+};
 
 static const char *environment(const char *name)
 {
