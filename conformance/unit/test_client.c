@@ -4,8 +4,8 @@
  * wrong. Its server is the library's in a thread, or a script of the raw peer in a thread, which can
  * leave a call in any state; a server that has to die is a process that is killed.
  *
- * Not fired, because no caller can bring them about: the ENSUREs of shmrpc_client_open(),
- * next_id(), send_request() and shmrpc_client_result_string().
+ * Not fired, because no caller can bring them about: the ENSUREs, and the REQUIREs by which static
+ * functions hold each other to their order (from size_buffers() to conclude() and await_response()).
  */
 #include "raw.h"
 
@@ -1235,8 +1235,6 @@ static void test_broken_contracts_fire(void **state)
     struct shmrpc_client *garbage = calloc(1, 8192);
     const char *data;
     size_t length;
-    struct shmrpc_param strange = shmrpc_param_null("x");
-    strange.kind = 99;
     assert_non_null(garbage);
     shmrpc_client_close(&none);
     expect_check_failure(shmrpc_client_close(NULL));
@@ -1262,10 +1260,23 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(shmrpc_param_null(NULL));
     expect_check_failure(shmrpc_param_string("x", NULL, 1));
     expect_check_failure(shmrpc_param_json("x", NULL, 1));
-    /* The jump out of this one leaves the client inside its slot; it can still be closed. */
-    expect_check_failure(
-        support_ignore(shmrpc_client_call(scene->client, "m", &strange, 1, NULL)));
-    raw_set_values(&scene->raw, 1, 0, 1, 0);
+    expect_check_failure(shmrpc_client_method_error(garbage, &data, &length));
+    expect_check_failure(support_ignore(shmrpc_client_result_string(garbage, &data, &length)));
+    expect_check_failure(support_ignore(shmrpc_client_call_json(garbage, "m", "{}", 2, NULL)));
+    /* Parameters that no shmrpc_param_*() made. The jump out of the call leaves the client inside
+     * its slot; it can still be closed. */
+    struct shmrpc_param strange[] = {shmrpc_param_null("x"), shmrpc_param_null("x"),
+                                     shmrpc_param_string("x", NULL, 0)};
+    strange[0].kind = 99;
+    strange[1].name = NULL;
+    strange[2].length = 1;
+    for (volatile size_t i = 0; i < sizeof strange / sizeof strange[0]; i++) {
+        expect_check_failure(
+            support_ignore(shmrpc_client_call(scene->client, "m", &strange[i], 1, NULL)));
+        shmrpc_client_close(&scene->client);
+        raw_set_values(&scene->raw, 1, 0, 1, 0);
+        open_client(scene, 100);
+    }
     strike(scene);
     free(garbage);
 }

@@ -2,6 +2,9 @@
  *
  * The byte pipe: messages of any bytes, each way, under the rules of ownership, waiting and
  * recovery that server and client have.
+ *
+ * Not fired, because no caller can bring them about: the ENSUREs, and the REQUIREs by which static
+ * functions hold each other to their order (from free_pipe() to explain()).
  */
 #include "raw.h"
 

@@ -1064,6 +1064,7 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(support_ignore(shmrpc_server_create("x", NULL, NULL)));
     expect_check_failure(support_ignore(shmrpc_server_run(NULL)));
     expect_check_failure(support_ignore(shmrpc_server_step(garbage, 0)));
+    expect_check_failure(support_ignore(shmrpc_server_register(garbage, "m", echo, NULL)));
     expect_check_failure(shmrpc_server_stop(garbage));
     expect_check_failure(support_ignore(shmrpc_server_error(NULL)));
     expect_check_failure(support_ignore(shmrpc_server_buffer_bytes(garbage)));
