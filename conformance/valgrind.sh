@@ -18,7 +18,7 @@ rm -f "$logs/$name".*.log
 valgrind --vex-iropt-register-updates=allregs-at-mem-access \
     --leak-check=full --show-leak-kinds=definite,indirect,possible \
     --errors-for-leak-kinds=definite,indirect,possible --track-fds=yes --trace-children=no \
-    --num-callers=25 --px-default=allregs-at-mem-access \
+    --num-callers=25 \
     --log-file="$logs/$name.%p.log" "$program" &
 pid=$!
 wait "$pid"
