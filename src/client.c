@@ -2,6 +2,7 @@
 #include "check.h"
 #include "envelope.h"
 #include "error.h"
+#include "frame.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -45,11 +46,11 @@ static enum shmrpc_status size_buffers(struct shmrpc_client *client, struct shmr
     ENSURE(capacity > 0);
     if (capacity <= client->capacity)
         return SHMRPC_OK;
-    free(client->buffer);
-    free(client->scratch);
+    shmrpc_frame_free(client->buffer);
+    shmrpc_frame_free(client->scratch);
     client->capacity = 0;
-    client->buffer = malloc(capacity);
-    client->scratch = malloc(capacity + 1);
+    client->buffer = shmrpc_frame_alloc(capacity);
+    client->scratch = shmrpc_frame_alloc(capacity + 1);
     if (client->buffer == NULL || client->scratch == NULL)
         return shmrpc_error_system(error, "cannot allocate %zu bytes for responses", capacity);
     client->capacity = capacity;
@@ -74,8 +75,8 @@ static void free_client(struct shmrpc_client *client)
 {
     REQUIRE(client->magic == CLIENT_MAGIC);
     shmrpc_channel_close(&client->channel);
-    free(client->buffer);
-    free(client->scratch);
+    shmrpc_frame_free(client->buffer);
+    shmrpc_frame_free(client->scratch);
     client->magic = 0;
     free(client);
 }

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "crash.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The length word is the one word that a hostile peer can change between two of our looks; atomic
@@ -15,6 +16,22 @@ static uint32_t load_length(const void *slot)
 static void store_length(void *slot, uint32_t length)
 {
     __atomic_store_n((uint32_t *)slot, length, __ATOMIC_RELAXED);
+}
+
+char *shmrpc_frame_alloc(size_t capacity)
+{
+    enum { PAGE = 4096 };
+    REQUIRE(capacity > 0);
+    REQUIRE(capacity <= SHMRPC_MAX_BUFFER_BYTES);
+    size_t bytes = (capacity + SHMRPC_LENGTH_WORD_BYTES + PAGE - 1) / PAGE * PAGE;
+    char *page = aligned_alloc(PAGE, bytes);
+    return page != NULL ? shmrpc_frame_body(page) : NULL;
+}
+
+void shmrpc_frame_free(char *copy)
+{
+    if (copy != NULL)
+        free(copy - SHMRPC_LENGTH_WORD_BYTES);
 }
 
 void shmrpc_frame_seal(void *slot, size_t capacity, size_t length)

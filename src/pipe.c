@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
 #include "error.h"
+#include "frame.h"
 #include "owner.h"
 #include "watch.h"
 
@@ -30,7 +31,7 @@ static void free_pipe(struct shmrpc_pipe *pipe)
 {
     REQUIRE(pipe->magic == PIPE_MAGIC);
     shmrpc_channel_close(&pipe->channel);
-    free(pipe->buffer);
+    shmrpc_frame_free(pipe->buffer);
     pipe->magic = 0;
     free(pipe);
 }
@@ -43,7 +44,7 @@ static enum shmrpc_status new_pipe(struct shmrpc_channel *channel, struct shmrpc
     REQUIRE(!channel->inside);
     struct shmrpc_pipe *made = calloc(1, sizeof *made);
     if (made != NULL)
-        made->buffer = malloc(shmrpc_channel_incoming_capacity(channel));
+        made->buffer = shmrpc_frame_alloc(shmrpc_channel_incoming_capacity(channel));
     if (made == NULL || made->buffer == NULL) {
         free(made);
         shmrpc_channel_close(&channel);

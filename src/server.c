@@ -2,6 +2,7 @@
 #include "call.h"
 #include "check.h"
 #include "error.h"
+#include "frame.h"
 #include "owner.h"
 
 #include <stdlib.h>
@@ -36,8 +37,8 @@ static void free_server(struct shmrpc_server *server)
     for (size_t i = 0; i < server->method_count; i++)
         free(server->methods[i].name);
     free(server->methods);
-    free(server->place.buffer);
-    free(server->place.scratch);
+    shmrpc_frame_free(server->place.buffer);
+    shmrpc_frame_free(server->place.scratch);
     server->magic = 0;
     free(server);
 }
@@ -57,8 +58,8 @@ static struct shmrpc_server *new_server(const struct shmrpc_server_options *opti
     server->place.keeper.log = options->log;
     server->place.keeper.log_user = options->log_user;
     server->place.keeper.error = &server->error;
-    server->place.buffer = malloc(server->buffer_bytes);
-    server->place.scratch = malloc(server->buffer_bytes);
+    server->place.buffer = shmrpc_frame_alloc(server->buffer_bytes);
+    server->place.scratch = shmrpc_frame_alloc(server->buffer_bytes);
     if (server->place.buffer == NULL || server->place.scratch == NULL) {
         free_server(server);
         return NULL;
