@@ -17,10 +17,13 @@ struct shmrpc_wait_calls shmrpc_wait_calls = {
 enum {
     SPINS_BEFORE_CLOCK = 48, /* about a microsecond; the common exchange ends within it */
     SPINS_BETWEEN_LOOKS = 32,
-    LEAST_SPIN_NS = 1000,
+    SPIN_FAILURES = 3,
+    SPIN_PAUSE_LEAST = 16,
+    SPIN_PAUSE_MOST = 1024,
     FIRST_SLICE_MS = 10,
     GLIBC_SHARED = 128 /* SRPC-SEM-004: the word at offset 8 of a process-shared semaphore */
 };
+_Static_assert((int)FIRST_SLICE_MS <= (int)SHMRPC_SLICE_MS, "slices grow");
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
@@ -38,6 +41,8 @@ int64_t shmrpc_now_ns(void)
 {
     struct timespec now;
     SYS_OK(shmrpc_wait_calls.clock(CLOCK_MONOTONIC, &now));
+    ENSURE(now.tv_sec >= 0);
+    ENSURE(now.tv_nsec < NS_PER_S);
     return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
@@ -55,6 +60,7 @@ void shmrpc_deadline_start(struct shmrpc_deadline *deadline, int timeout_ms, shm
 {
     REQUIRE(deadline != NULL);
     REQUIRE(timeout_ms >= 0 || timeout_ms == SHMRPC_FOREVER);
+    REQUIRE(watch != NULL || context == NULL);
     *deadline = (struct shmrpc_deadline){timeout_ms, 0, watch, context};
 }
 
@@ -68,6 +74,8 @@ void shmrpc_deadline_fix(struct shmrpc_deadline *deadline)
 
 static int64_t left_at(const struct shmrpc_deadline *deadline, int64_t now)
 {
+    REQUIRE(deadline != NULL);
+    REQUIRE(now >= 0);
     if (deadline->timeout_ms == SHMRPC_FOREVER)
         return INT64_MAX;
     return deadline->at_ns > now ? deadline->at_ns - now : 0;
@@ -87,11 +95,13 @@ void shmrpc_spin_init(struct shmrpc_spin *spin, enum shmrpc_wait mode)
     /* More CPUs than a cpu_set_t holds make the call fail; then there is more than one. */
     bool one = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) == 1;
     /* SRPC-WAIT-002: where the peer cannot run while we spin, spinning only delays it. */
-    *spin = (struct shmrpc_spin){mode, !one && mode != SHMRPC_WAIT_BLOCK, SHMRPC_SPIN_MAX_NS};
+    *spin = (struct shmrpc_spin){mode, !one && mode != SHMRPC_WAIT_BLOCK, 0, 0, 0};
+    ENSURE(!spin->may_spin || mode != SHMRPC_WAIT_BLOCK);
 }
 
 int shmrpc_wait_value(sem_t *semaphore)
 {
+    REQUIRE(semaphore != NULL);
     int value = 0;
     SYS_OK(sem_getvalue(semaphore, &value));
     return value;
@@ -99,6 +109,7 @@ int shmrpc_wait_value(sem_t *semaphore)
 
 void shmrpc_wait_make(sem_t *semaphore, unsigned value)
 {
+    REQUIRE(semaphore != NULL);
     REQUIRE(value <= 1);
     SYS_OK(sem_init(semaphore, 1, value));
     ENSURE(shmrpc_wait_value(semaphore) == (int)value);
@@ -106,6 +117,7 @@ void shmrpc_wait_make(sem_t *semaphore, unsigned value)
 
 bool shmrpc_wait_try(sem_t *semaphore)
 {
+    REQUIRE(semaphore != NULL);
     int result;
     do
         result = shmrpc_wait_calls.trywait(semaphore);
@@ -127,19 +139,11 @@ static enum shmrpc_status taken(sem_t *semaphore)
     return shmrpc_wait_value(semaphore) == 0 ? SHMRPC_OK : SHMRPC_PROTOCOL;
 }
 
-/* glibc aborts the process when the kernel rejects its futex operation, which a garbled private
- * word brings about; so a semaphore that is none is found out before it is waited on. */
-static bool is_glibc_shared(const sem_t *semaphore)
-{
-    uint32_t word;
-    const char *at = (const char *)semaphore + 8;
-    word = __atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_RELAXED);
-    return word == GLIBC_SHARED;
-}
-
 /* Spin up to limit_ns from now on. Returns whether the semaphore was taken. */
 static bool spin_until(sem_t *semaphore, int64_t start, int64_t limit_ns, int64_t *now)
 {
+    REQUIRE(limit_ns >= 0);
+    REQUIRE(*now >= start);
     while (*now - start < limit_ns) {
         for (int i = 0; i < SPINS_BETWEEN_LOOKS; i++) {
             if (shmrpc_wait_try(semaphore))
@@ -154,13 +158,17 @@ static bool spin_until(sem_t *semaphore, int64_t start, int64_t limit_ns, int64_
 /* One blocking wait of at most slice_ns. OK, TIMEOUT (slice over), or SYSTEM (interrupted). */
 static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
 {
-    if (!is_glibc_shared(semaphore))
+    REQUIRE(slice_ns > 0);
+    REQUIRE(slice_ns <= SHMRPC_SLICE_MS * NS_PER_MS);
+    /* glibc aborts the process when the kernel rejects its futex operation, which a garbled private
+     * word brings about; so a semaphore that is none is found out before it is waited on. */
+    const uint32_t *private_word = (const uint32_t *)(const void *)semaphore + 2;
+    if (__atomic_load_n(private_word, __ATOMIC_RELAXED) != GLIBC_SHARED)
         return SHMRPC_PROTOCOL;
     int64_t until = now + slice_ns;
     struct timespec at = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
-    /* SRPC-TIME-003: the wall clock plays no part. SRPC-TIME-004: after a signal the caller waits
-     * on. */
-    /* SRPC-WAIT-003 */
+    /* SRPC-WAIT-003. SRPC-TIME-003: the wall clock plays no part. SRPC-TIME-004: after a signal the
+     * caller waits on. */
     if (shmrpc_wait_calls.clockwait(semaphore, CLOCK_MONOTONIC, &at) == 0)
         return SHMRPC_OK;
     if (errno == EINTR)
@@ -168,51 +176,62 @@ static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
     return errno == ETIMEDOUT ? SHMRPC_TIMEOUT : SHMRPC_PROTOCOL;
 }
 
-/* What the adaptive policy learns from a wait that outlasted its spin: if the token came soon all
- * the same, a longer spin would have met it; if not, spinning was waste. */
-static void learn(struct shmrpc_spin *spin, int64_t waited_ns)
+/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not, be it
+ * that tokens take long or that the peer needs this very CPU, stop the spinning for a number of
+ * waits, which doubles with every further failure; then it is tried again. */
+static void learn(struct shmrpc_spin *spin, bool met)
 {
-    if (spin->mode != SHMRPC_WAIT_ADAPTIVE)
+    REQUIRE(spin->may_spin);
+    REQUIRE(spin->skip == 0);
+    if (met) {
+        spin->failures = 0;
+        spin->pause = 0;
         return;
-    if (waited_ns < SHMRPC_SPIN_MAX_NS)
-        spin->budget_ns = spin->budget_ns * 2 + SHMRPC_SPIN_MAX_NS / 8;
-    else
-        spin->budget_ns = spin->budget_ns > LEAST_SPIN_NS ? spin->budget_ns / 2 : 0;
-    if (spin->budget_ns > SHMRPC_SPIN_MAX_NS)
-        spin->budget_ns = SHMRPC_SPIN_MAX_NS;
-    ENSURE(spin->budget_ns >= 0);
+    }
+    if (spin->failures < SPIN_FAILURES)
+        spin->failures++;
+    if (spin->failures < SPIN_FAILURES)
+        return;
+    spin->pause = spin->pause == 0 ? SPIN_PAUSE_LEAST : spin->pause * 2;
+    if (spin->pause > SPIN_PAUSE_MOST)
+        spin->pause = SPIN_PAUSE_MOST;
+    spin->skip = spin->pause;
+    ENSURE(spin->skip > 0);
 }
 
-static enum shmrpc_status ask(const struct shmrpc_deadline *deadline)
+/* Whether to spin before this wait. */
+static bool spins(struct shmrpc_spin *spin, const struct shmrpc_deadline *deadline)
 {
-    return deadline->watch != NULL ? deadline->watch(deadline->context) : SHMRPC_OK;
+    if (!spin->may_spin || deadline->timeout_ms == 0)
+        return false;
+    if (spin->skip == 0)
+        return true;
+    spin->skip--;
+    return false;
 }
 
 /* The slow part: slices of blocking, or of spinning where that is the policy (SRPC-WAIT-004). */
 static enum shmrpc_status take_in_slices(sem_t *semaphore, struct shmrpc_spin *spin,
-                                         struct shmrpc_deadline *deadline, int64_t start,
-                                         int64_t now)
+                                         struct shmrpc_deadline *deadline, int64_t now)
 {
     bool spinning = spin->mode == SHMRPC_WAIT_SPIN && spin->may_spin;
     for (int64_t slice = FIRST_SLICE_MS * NS_PER_MS;;) {
         int64_t left = left_at(deadline, now);
         if (left == 0)
             return shmrpc_wait_try(semaphore) ? taken(semaphore) : SHMRPC_TIMEOUT;
+        ENSURE(left > 0);
         int64_t length = left < slice ? left : slice;
         enum shmrpc_status status;
         if (spinning)
             status = spin_until(semaphore, now, length, &now) ? SHMRPC_OK : SHMRPC_TIMEOUT;
         else
             status = block(semaphore, now, length);
-        if (status == SHMRPC_OK) {
-            if (!spinning)
-                learn(spin, shmrpc_now_ns() - start);
+        if (status == SHMRPC_OK)
             return taken(semaphore);
-        }
         if (status == SHMRPC_PROTOCOL)
             return status;
         /* A slice is over or a signal came: ask whether waiting on makes sense. */
-        status = ask(deadline);
+        status = deadline->watch != NULL ? deadline->watch(deadline->context) : SHMRPC_OK;
         if (status != SHMRPC_OK)
             return status;
         if (slice < SHMRPC_SLICE_MS * NS_PER_MS)
@@ -230,22 +249,23 @@ enum shmrpc_status shmrpc_wait_take(sem_t *semaphore, struct shmrpc_spin *spin,
     REQUIRE(deadline != NULL);
     if (shmrpc_wait_try(semaphore))
         return taken(semaphore);
-    bool spinning = spin->may_spin && spin->budget_ns > 0 && deadline->timeout_ms != 0;
-    if (spinning) {
-        for (int i = 0; i < SPINS_BEFORE_CLOCK; i++) {
-            relax();
-            if (shmrpc_wait_try(semaphore))
-                return taken(semaphore);
+    bool spinning = spins(spin, deadline);
+    for (int i = 0; spinning && i < SPINS_BEFORE_CLOCK; i++) {
+        relax();
+        if (shmrpc_wait_try(semaphore)) {
+            learn(spin, true);
+            return taken(semaphore);
         }
     }
     shmrpc_deadline_fix(deadline);
-    int64_t start = shmrpc_now_ns();
-    int64_t now = start;
+    int64_t now = shmrpc_now_ns();
     if (spinning && spin->mode == SHMRPC_WAIT_ADAPTIVE) {
         int64_t left = left_at(deadline, now);
-        int64_t limit = spin->budget_ns < left ? spin->budget_ns : left;
-        if (spin_until(semaphore, start, limit, &now))
+        bool met = spin_until(semaphore, now, left < SHMRPC_SPIN_MAX_NS ? left : SHMRPC_SPIN_MAX_NS,
+                              &now);
+        learn(spin, met);
+        if (met)
             return taken(semaphore);
     }
-    return take_in_slices(semaphore, spin, deadline, start, now);
+    return take_in_slices(semaphore, spin, deadline, now);
 }

@@ -52,7 +52,9 @@ void shmrpc_sleep_ms(int milliseconds);
 struct shmrpc_spin {
     enum shmrpc_wait mode;
     bool may_spin;     /* more than one CPU is allowed */
-    int64_t budget_ns; /* adaptive: how long the next spin may last */
+    unsigned failures; /* adaptive: spins in a row that did not meet their token */
+    unsigned pause;    /* for how many waits the last failure stopped spinning */
+    unsigned skip;     /* how many of them are left */
 };
 
 void shmrpc_spin_init(struct shmrpc_spin *spin, enum shmrpc_wait mode);

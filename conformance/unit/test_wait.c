@@ -269,36 +269,47 @@ static void test_SRPC_WAIT_003_adaptive_spins_within_a_bound_and_then_blocks(voi
     assert_true(vm.now - START < 2 * MS);
 }
 
-static void test_SRPC_WAIT_003_the_budget_follows_what_pays(void **state)
+/* One wait that blocks, in the virtual machine. @return how often it tried first. */
+static int tries_before_blocking(struct shmrpc_spin *spin)
+{
+    vm.per_try = vm.per_look = 10;
+    vm.tries = vm.waits = 0;
+    vm.wait_yields = 1;
+    assert_int_equal(take(spin, SHMRPC_FOREVER), SHMRPC_OK);
+    assert_int_equal(vm.waits, 1);
+    return vm.tries;
+}
+
+static void test_SRPC_WAIT_003_spinning_stops_while_it_does_not_pay(void **state)
 {
     (void)state;
     struct shmrpc_spin spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
-    assert_int_equal(spin.budget_ns, SHMRPC_SPIN_MAX_NS);
-    int64_t last = spin.budget_ns;
-    vm.per_try = vm.per_look = 10;
-    for (int i = 0; i < 20; i++) { /* waits that last: spinning was waste */
-        vm.waits = 0;
-        vm.wait_yields = 5;
-        assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
-        assert_true(spin.budget_ns < last || spin.budget_ns == 0);
-        last = spin.budget_ns;
+    int pause = 16;
+    for (int i = 0; i < 3; i++)
+        assert_true(tries_before_blocking(&spin) > 1);
+    for (int round = 0; round < 9; round++) { /* ever longer pauses, one spin between two */
+        for (int i = 0; i < pause; i++)
+            assert_int_equal(tries_before_blocking(&spin), 1);
+        assert_true(tries_before_blocking(&spin) > 1);
+        pause = pause * 2 < 1024 ? pause * 2 : 1024;
     }
-    assert_int_equal(spin.budget_ns, 0);
-    for (int i = 0; i < 20; i++) { /* tokens that come soon: a spin would have met them */
-        vm.waits = 0;
-        vm.wait_yields = 1;
-        assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
-        assert_true(spin.budget_ns <= SHMRPC_SPIN_MAX_NS);
-        if (i == 0)
-            assert_true(spin.budget_ns > 0);
-    }
+    for (int i = 0; i < pause; i++)
+        assert_int_equal(tries_before_blocking(&spin), 1);
+    /* One token that a spin meets makes good for all failures. */
+    vm.waits = vm.tries = 0;
+    vm.wait_yields = 0;
+    vm.try_yields = 20;
+    assert_int_equal(take(&spin, 1000), SHMRPC_OK);
+    vm.try_yields = 0;
+    assert_true(tries_before_blocking(&spin) > 1);
+    assert_true(tries_before_blocking(&spin) > 1);
     for (size_t i = 1; i < 3; i++) { /* the other policies learn nothing */
         spin = spin_of(modes[i]);
         spin.may_spin = false;
         vm.waits = 0;
         vm.wait_yields = 5;
         assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
-        assert_int_equal(spin.budget_ns, SHMRPC_SPIN_MAX_NS);
+        assert_int_equal(spin.failures, 0);
     }
 }
 
@@ -424,18 +435,19 @@ static void test_assertions(void **state)
     shmrpc_deadline_start(&deadline, 10, NULL, NULL);
     expect_check_failure(shmrpc_deadline_start(NULL, 0, NULL, NULL));
     expect_check_failure(shmrpc_deadline_start(&deadline, -2, NULL, NULL));
+    expect_check_failure(shmrpc_deadline_start(&deadline, 0, NULL, &deadline));
     expect_check_failure(shmrpc_deadline_fix(NULL));
     expect_check_failure(support_ignore(shmrpc_deadline_left_ns(NULL)));
     expect_check_failure(shmrpc_sleep_ms(-1));
     expect_check_failure(shmrpc_spin_init(NULL, SHMRPC_WAIT_SPIN));
     expect_check_failure(shmrpc_spin_init(&spin, (enum shmrpc_wait)3));
     expect_check_failure(shmrpc_wait_make(&token, 2));
+    expect_check_failure(shmrpc_wait_make(NULL, 1));
+    expect_check_failure(support_ignore(shmrpc_wait_value(NULL)));
+    expect_check_failure(support_ignore(shmrpc_wait_try(NULL)));
     expect_check_failure(support_ignore(shmrpc_wait_take(NULL, &spin, &deadline)));
     expect_check_failure(support_ignore(shmrpc_wait_take(&token, NULL, &deadline)));
     expect_check_failure(support_ignore(shmrpc_wait_take(&token, &spin, NULL)));
-    spin.budget_ns = -1000000; /* a budget that only a bug makes */
-    vm.wait_yields = 1;
-    expect_check_failure(support_ignore(shmrpc_wait_take(&token, &spin, &deadline)));
     vm.broken_clock = true;
     expect_check_failure(support_ignore(shmrpc_now_ns()));
 }
@@ -664,7 +676,7 @@ int main(void)
         on_vm(test_SRPC_WAIT_001_SRPC_TIME_002_all_policies_give_the_same_results),
         on_vm(test_SRPC_WAIT_001_a_short_spin_reads_no_clock),
         on_vm(test_SRPC_WAIT_003_adaptive_spins_within_a_bound_and_then_blocks),
-        on_vm(test_SRPC_WAIT_003_the_budget_follows_what_pays),
+        on_vm(test_SRPC_WAIT_003_spinning_stops_while_it_does_not_pay),
         on_vm(test_SRPC_WAIT_002_without_a_second_cpu_nothing_spins),
         on_vm(test_SRPC_SEM_007_a_token_too_many_is_a_violation),
         on_vm(test_SRPC_SEM_004_what_is_no_shared_semaphore_is_not_waited_on),
