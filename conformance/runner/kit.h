@@ -314,6 +314,8 @@ const char *sandbox_text(enum sandbox_kind kind);
 pid_t sandbox_fork(enum sandbox_kind kind, size_t shm_bytes);
 /** Remove what earlier runs of dead runners left under our prefix. */
 void sandbox_sweep(enum sandbox_kind kind, pid_t runner);
+/** Remove what one worker made under its own prefix. */
+void sandbox_remove(const char *prefix);
 void sandbox_prefix(enum sandbox_kind kind, pid_t runner, char prefix[32]);
 
 /* ---- steps.c, expect.c: one case in a worker ----------------------------------------------------- */

@@ -145,13 +145,13 @@ static bool left_by_dead_runner(const char *file, pid_t self)
     return pid == (int)self || process_start_time((pid_t)pid) != start;
 }
 
-void sandbox_sweep(enum sandbox_kind kind, pid_t runner)
+static void remove_matching(bool (*matches)(const char *file, const void *user), const void *user)
 {
-    DIR *directory = kind == SANDBOX_PREFIX ? opendir("/dev/shm") : NULL;
+    DIR *directory = opendir("/dev/shm");
     struct dirent *entry;
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
         char path[512];
-        if (!left_by_dead_runner(entry->d_name, runner))
+        if (!matches(entry->d_name, user))
             continue;
         snprintf(path, sizeof path, "/dev/shm/%s", entry->d_name);
         if (unlink(path) != 0)
@@ -159,4 +159,28 @@ void sandbox_sweep(enum sandbox_kind kind, pid_t runner)
     }
     if (directory != NULL)
         closedir(directory);
+}
+
+static bool is_left(const char *file, const void *user)
+{
+    return left_by_dead_runner(file, *(const pid_t *)user);
+}
+
+void sandbox_sweep(enum sandbox_kind kind, pid_t runner)
+{
+    if (kind == SANDBOX_PREFIX)
+        remove_matching(is_left, &runner);
+}
+
+static bool has_prefix(const char *file, const void *user)
+{
+    const char *at = strncmp(file, "sem.", 4) == 0 ? file + 4 : file;
+    const char *prefix = user;
+    return strncmp(at, "srb_", 4) == 0 && strncmp(at + 4, prefix, strlen(prefix)) == 0;
+}
+
+void sandbox_remove(const char *prefix)
+{
+    if (prefix[0] != '\0')
+        remove_matching(has_prefix, prefix);
 }

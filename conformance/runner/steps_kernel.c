@@ -214,7 +214,7 @@ static void shm_link_step(struct run *run, const cJSON *arguments, const cJSON *
     for (int i = RAW_REQ_EMPTY; i < RAW_OBJECTS; i++) {
         char path[512], other[600];
         raw_path(run_channel(run, arguments), i, path);
-        snprintf(other, sizeof other, "/dev/shm/%ssem.kit%d", run->prefix, i);
+        snprintf(other, sizeof other, "/dev/shm/sem.srb_%slink%d", run->prefix, i);
         if (link(path, other) != 0)
             run_error(run, "link %s: %s", path, strerror(errno));
     }

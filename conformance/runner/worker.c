@@ -112,7 +112,7 @@ static void clean_up(struct run *run)
         kill(adapter->pid, SIGKILL);
         waitpid(adapter->child, NULL, 0);
     }
-    sandbox_sweep(run->prefix[0] != '\0' ? SANDBOX_PREFIX : SANDBOX_FULL, getppid());
+    sandbox_remove(run->prefix);
 }
 
 static void write_all(int fd, const char *data, size_t length)

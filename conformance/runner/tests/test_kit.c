@@ -282,21 +282,21 @@ static void an_adapter_that_refuses_everything_passes_nothing(void **state)
 static void an_adapter_that_falls_silent_is_a_timeout(void **state)
 {
     (void)state;
-    nothing_passes("silent-later", "timeout", "C-[EN]*", 50);
+    nothing_passes("silent-later", "timeout", "C-[EN]*", 40);
 }
 
 static void an_adapter_that_dies_is_a_crash(void **state)
 {
     (void)state;
-    nothing_passes("dies-later", "crash", "C-[EN]*", 50);
+    nothing_passes("dies-later", "crash", "C-[EN]*", 40);
 }
 
 static void an_adapter_that_breaks_the_protocol_fails(void **state)
 {
     (void)state;
-    nothing_passes("garbage-later", "fail", "C-[EN]*", 50);
-    nothing_passes("wrong-id", "fail", "C-[EN]*", 50);
-    nothing_passes("two-bodies", "fail", "C-[EN]*", 50);
+    nothing_passes("garbage-later", "fail", "C-[EN]*", 40);
+    nothing_passes("wrong-id", "fail", "C-[EN]*", 40);
+    nothing_passes("two-bodies", "fail", "C-[EN]*", 40);
 }
 
 static void check_adapter_judges_adapters(void **state)
