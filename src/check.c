@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* An assertion may fail in a signal handler, or in a child that was forked a moment ago. */
+_Static_assert(ATOMIC_POINTER_LOCK_FREE == 2, "the hook is read without a lock");
+
 static _Atomic(shmrpc_check_hook *) hook;
 
 void shmrpc_check_set_hook(shmrpc_check_hook *new_hook)
@@ -16,6 +19,7 @@ _Noreturn void shmrpc_check_failed(const char *kind, const char *what, const cha
                                    const char *function)
 {
     char text[512];
+    _Static_assert(sizeof text <= BUFSIZ, "one line is written at once");
     snprintf(text, sizeof text, "shmrpc: %s:%d: %s: %s(%s) failed", file, line, function, kind,
              what);
     shmrpc_check_hook *call = atomic_load(&hook);

@@ -17,6 +17,7 @@ static bool find(const struct shmrpc_members *members, const char *key, struct s
 static const char *request_problem(const struct shmrpc_members *outer,
                                    struct shmrpc_request *request)
 {
+    REQUIRE(request->id.length > 0);
     /* SRPC-ENV-001 */
     if (request->id.type != SHMRPC_STRING)
         return "request_id is not a string";
@@ -64,6 +65,7 @@ enum shmrpc_status shmrpc_envelope_read_response(const char *text, size_t length
     if (shmrpc_json_scan(text, length, NULL, &root, &outer, NULL, NULL) != SHMRPC_OK ||
         outer.object.length == 0 || !find(&outer, "request_id", &id) || id.type != SHMRPC_STRING)
         return SHMRPC_PROTOCOL;
+    ENSURE(id.length >= 2);
     response->id = id;
     /* SRPC-ENV-008: an absent result reads as null; so does an absent or empty error. */
     if (!find(&outer, "result", &response->result))
@@ -194,6 +196,7 @@ enum shmrpc_status shmrpc_envelope_write_error(char *buffer, size_t capacity,
         else
             fits = middle; /* no whole character ends in between: as good as tried */
     }
+    ENSURE(fits <= text_length);
     size_t cut = shmrpc_json_utf8_prefix(text, fits);
     if (cut == 0)
         return SHMRPC_TOO_LARGE;

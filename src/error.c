@@ -3,15 +3,16 @@
 #include "check.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* SRPC-ERR-001 */
-static const struct {
+struct words {
     const char *name;
     const char *text;
-} statuses[] = {
+};
+
+/* SRPC-ERR-001 */
+static const struct words statuses[] = {
     [SHMRPC_OK] = {"ok", "Success."},
     [SHMRPC_TIMEOUT] = {"timeout", "The deadline passed."},
     [SHMRPC_NOT_FOUND] = {"not_found", "There is no such channel, parameter or member."},
@@ -28,31 +29,56 @@ static const struct {
     [SHMRPC_SYSTEM] = {"system", "A system call failed."},
     [SHMRPC_INVALID] = {"invalid", "An argument or handle is not valid."},
 };
+_Static_assert(sizeof statuses / sizeof statuses[0] == SHMRPC_INVALID + 1, "words for every status");
 
-static bool known(enum shmrpc_status status)
+static const struct words *words_for(enum shmrpc_status status)
 {
-    return (unsigned)status < sizeof statuses / sizeof statuses[0];
+    static const struct words unknown = {"unknown", "This status is not known."};
+    const struct words *words =
+        (unsigned)status <= SHMRPC_INVALID ? &statuses[status] : &unknown;
+    ENSURE(words->name != NULL);
+    ENSURE(words->text != NULL);
+    return words;
 }
 
 const char *shmrpc_status_name(enum shmrpc_status status)
 {
-    return known(status) ? statuses[status].name : "unknown";
+    return words_for(status)->name;
 }
 
 const char *shmrpc_status_text(enum shmrpc_status status)
 {
-    return known(status) ? statuses[status].text : "This status is not known.";
+    return words_for(status)->text;
 }
 
 const char *shmrpc_version(void)
 {
+    _Static_assert(sizeof SHMRPC_VERSION >= sizeof "0.0.0", "three numbers");
     return SHMRPC_VERSION;
+}
+
+/* Where a text would have to end so as not to end inside a character of UTF-8. */
+static size_t whole_characters(const char *text, size_t length)
+{
+    REQUIRE(text != NULL);
+    size_t behind = 0; /* continuation bytes at the end */
+    while (behind < 3 && behind < length && (text[length - 1 - behind] & 0xc0) == 0x80)
+        behind++;
+    if (behind == length)
+        return length;
+    unsigned char first = (unsigned char)text[length - 1 - behind];
+    size_t wanted = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
+    size_t whole = behind < wanted ? length - 1 - behind : length;
+    ENSURE(whole <= length);
+    ENSURE(length - whole <= 3);
+    return whole;
 }
 
 /* SRPC-SEC-002: texts may quote names and remote bytes; one event stays one line whatever they hold.
  * The controls U+0080 to U+009F, which some terminals obey, are two bytes in UTF-8. */
 static void make_one_line(char *text)
 {
+    REQUIRE(text != NULL);
     for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
         if (*at < 0x20 || *at == 0x7f)
             *at = ' ';
@@ -61,16 +87,25 @@ static void make_one_line(char *text)
     }
 }
 
-static void fill(struct shmrpc_error *error, enum shmrpc_status status, int system_errno,
-                 const char *format, va_list arguments)
+void shmrpc_error_fill(struct shmrpc_error *error, enum shmrpc_status status, int system_errno,
+                       const char *format, va_list arguments)
 {
+    REQUIRE(error != NULL);
+    REQUIRE(format != NULL);
+    REQUIRE(status != SHMRPC_OK);
+    REQUIRE(system_errno == 0 || status == SHMRPC_SYSTEM);
+    const size_t room = sizeof error->text;
     error->status = status;
     error->system_errno = system_errno;
-    int length = vsnprintf(error->text, sizeof error->text, format, arguments);
-    ENSURE(length >= 0);
-    if (system_errno != 0 && (size_t)length < sizeof error->text)
-        snprintf(error->text + length, sizeof error->text - (size_t)length, ": %s",
+    int printed = vsnprintf(error->text, room, format, arguments);
+    ENSURE(printed >= 0);
+    if (system_errno != 0 && (size_t)printed < room)
+        snprintf(error->text + printed, room - (size_t)printed, ": %s",
                  strerrordesc_np(system_errno) ? strerrordesc_np(system_errno) : "unknown errno");
+    size_t length = strlen(error->text);
+    ENSURE(length < room);
+    if (length == room - 1)
+        error->text[whole_characters(error->text, length)] = '\0';
     make_one_line(error->text);
 }
 
@@ -78,11 +113,12 @@ enum shmrpc_status shmrpc_error_set(struct shmrpc_error *error, enum shmrpc_stat
                                     const char *format, ...)
 {
     REQUIRE(status != SHMRPC_OK);
+    REQUIRE((unsigned)status <= SHMRPC_INVALID);
     REQUIRE(format != NULL);
     if (error != NULL) {
         va_list arguments;
         va_start(arguments, format);
-        fill(error, status, 0, format, arguments);
+        shmrpc_error_fill(error, status, 0, format, arguments);
         va_end(arguments);
     }
     return status;
@@ -96,7 +132,7 @@ enum shmrpc_status shmrpc_error_system(struct shmrpc_error *error, const char *f
     if (error != NULL) {
         va_list arguments;
         va_start(arguments, format);
-        fill(error, SHMRPC_SYSTEM, saved, format, arguments);
+        shmrpc_error_fill(error, SHMRPC_SYSTEM, saved, format, arguments);
         va_end(arguments);
     }
     errno = saved;

@@ -10,26 +10,26 @@
  * access makes the compiler look exactly once. Relaxed is enough: the semaphores order it. */
 static uint32_t load_length(const void *slot)
 {
+    REQUIRE(slot != NULL);
+    REQUIRE((uintptr_t)slot % SHMRPC_LENGTH_WORD_BYTES == 0);
     return __atomic_load_n((const uint32_t *)slot, __ATOMIC_RELAXED);
 }
 
-static void store_length(void *slot, uint32_t length)
-{
-    __atomic_store_n((uint32_t *)slot, length, __ATOMIC_RELAXED);
-}
+enum { PAGE_BYTES = 4096 };
 
 char *shmrpc_frame_alloc(size_t capacity)
 {
-    enum { PAGE = 4096 };
     REQUIRE(capacity > 0);
     REQUIRE(capacity <= SHMRPC_MAX_BUFFER_BYTES);
-    size_t bytes = (capacity + SHMRPC_LENGTH_WORD_BYTES + PAGE - 1) / PAGE * PAGE;
-    char *page = aligned_alloc(PAGE, bytes);
+    size_t bytes = (capacity + SHMRPC_LENGTH_WORD_BYTES + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    ENSURE(bytes > capacity);
+    char *page = aligned_alloc(PAGE_BYTES, bytes);
     return page != NULL ? shmrpc_frame_body(page) : NULL;
 }
 
 void shmrpc_frame_free(char *copy)
 {
+    REQUIRE(((uintptr_t)copy - SHMRPC_LENGTH_WORD_BYTES) % PAGE_BYTES == 0 || copy == NULL);
     if (copy != NULL)
         free(copy - SHMRPC_LENGTH_WORD_BYTES);
 }
@@ -37,23 +37,22 @@ void shmrpc_frame_free(char *copy)
 void shmrpc_frame_seal(void *slot, size_t capacity, size_t length)
 {
     REQUIRE(slot != NULL);
+    REQUIRE((uintptr_t)slot % SHMRPC_LENGTH_WORD_BYTES == 0);
     /* SRPC-FRAME-003: senders check before they write; a longer message here is our own bug. */
     REQUIRE(length <= capacity);
     REQUIRE(capacity <= UINT32_MAX);
     /* SRPC-FRAME-001: four bytes, native byte order. */
-    store_length(slot, (uint32_t)length);
+    __atomic_store_n((uint32_t *)slot, (uint32_t)length, __ATOMIC_RELAXED);
 }
 
 void shmrpc_frame_clear(void *slot)
 {
-    REQUIRE(slot != NULL);
     /* SRPC-FRAME-008 */
-    store_length(slot, 0);
+    shmrpc_frame_seal(slot, 0, 0);
 }
 
 enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, size_t *length)
 {
-    REQUIRE(slot != NULL);
     REQUIRE(out != NULL);
     REQUIRE(length != NULL);
     /* SRPC-FRAME-006: loaded once; from here on only the copy counts. */
@@ -70,12 +69,12 @@ enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, siz
     shmrpc_frame_clear(slot);
     /* SRPC-FRAME-005: zero is a length like any other. */
     *length = claimed;
+    ENSURE(*length <= capacity);
     return SHMRPC_OK;
 }
 
 bool shmrpc_frame_begins(void *slot, size_t capacity, const void *data, size_t length)
 {
-    REQUIRE(slot != NULL);
     REQUIRE(data != NULL);
     REQUIRE(length <= capacity);
     uint32_t claimed = load_length(slot);

@@ -10,6 +10,7 @@
 
 static struct flock whole_file(short type)
 {
+    _Static_assert(sizeof(off_t) == 8, "no file is longer than a lock");
     return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
 }
 
@@ -64,44 +65,46 @@ static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static struct shmrpc_fork_node fork_list = {&fork_list, &fork_list, NULL};
 
-static void fork_prepare(void)
-{
-    SYS_OK(pthread_mutex_lock(&fork_mutex));
-}
-
-static void fork_parent(void)
-{
-    SYS_OK(pthread_mutex_unlock(&fork_mutex));
-}
-
 /* SRPC-FORK-001: the child empties the list, so that a child of the child has nothing to do. */
 static void fork_child(void)
 {
     while (fork_list.next != &fork_list) {
         struct shmrpc_fork_node *node = fork_list.next;
+        INVARIANT(node->previous == &fork_list);
+        INVARIANT(node->in_child != NULL);
         fork_list.next = node->next;
         node->next->previous = &fork_list;
         node->next = node->previous = NULL;
         node->in_child(node);
     }
+    ENSURE(fork_list.previous == &fork_list);
+    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+}
+
+static void fork_lock(void)
+{
+    SYS_OK(pthread_mutex_lock(&fork_mutex));
+    INVARIANT(fork_list.next->previous == &fork_list);
+    INVARIANT(fork_list.previous->next == &fork_list);
+}
+
+void shmrpc_fork_unblock(void)
+{
+    INVARIANT(fork_list.next->previous == &fork_list);
+    INVARIANT(fork_list.previous->next == &fork_list);
     SYS_OK(pthread_mutex_unlock(&fork_mutex));
 }
 
 static void fork_register(void)
 {
     /* Fails only when memory is out while the program starts its first channel. */
-    SYS_OK(pthread_atfork(fork_prepare, fork_parent, fork_child));
+    SYS_OK(pthread_atfork(fork_lock, shmrpc_fork_unblock, fork_child));
 }
 
 void shmrpc_fork_block(void)
 {
     SYS_OK(pthread_once(&fork_once, fork_register));
-    SYS_OK(pthread_mutex_lock(&fork_mutex));
-}
-
-void shmrpc_fork_unblock(void)
-{
-    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+    fork_lock();
 }
 
 void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmrpc_fork_node *))
@@ -109,6 +112,7 @@ void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmr
     REQUIRE(node != NULL);
     REQUIRE(in_child != NULL);
     REQUIRE(node->next == NULL);
+    REQUIRE(node->previous == NULL);
     node->in_child = in_child;
     node->next = fork_list.next;
     node->previous = &fork_list;
@@ -125,5 +129,7 @@ void shmrpc_fork_remove(struct shmrpc_fork_node *node)
     INVARIANT(node->previous->next == node);
     node->next->previous = node->previous;
     node->previous->next = node->next;
+    ENSURE(fork_list.next != node);
+    ENSURE(fork_list.previous != node);
     node->next = node->previous = NULL;
 }

@@ -23,6 +23,7 @@ static const struct {
 enum shmrpc_status shmrpc_name_check(const char *name, struct shmrpc_error *error)
 {
     REQUIRE(name != NULL);
+    _Static_assert(SHMRPC_MAX_NAME_BYTES < SHMRPC_FILE_NAME_BYTES, "a text shows the whole name");
     size_t length = strnlen(name, SHMRPC_MAX_NAME_BYTES + 1);
     /* SRPC-NAME-002 */
     if (length == 0)

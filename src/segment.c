@@ -12,6 +12,14 @@
 
 #define DIRECTORY "/dev/shm"
 
+/* What always holds of a segment: a map is registered as long as it stands. */
+static bool segment_ok(const struct shmrpc_segment *segment)
+{
+    return segment != NULL && segment->fd >= -1 &&
+           (segment->map == NULL) == (segment->range == NULL) &&
+           (segment->map == NULL || segment->bytes > 0);
+}
+
 void shmrpc_segment_path(const char *file, char path[SHMRPC_FILE_NAME_BYTES + 16])
 {
     REQUIRE(file != NULL);
@@ -26,6 +34,8 @@ void shmrpc_segment_path(const char *file, char path[SHMRPC_FILE_NAME_BYTES + 16
  * called for pieces that are reserved before a timer's next signal comes; each is kept. */
 static int allocate(int fd, size_t bytes)
 {
+    REQUIRE(fd >= 0);
+    REQUIRE(bytes > 0);
     const size_t piece = (size_t)2 << 20;
     int result = 0;
     for (size_t at = 0; at < bytes && (result == 0 || result == EINTR);) {
@@ -33,6 +43,7 @@ static int allocate(int fd, size_t bytes)
         result = posix_fallocate(fd, (off_t)at, (off_t)length);
         if (result == 0)
             at += length;
+        ENSURE(at <= bytes);
     }
     return result;
 }
@@ -40,6 +51,8 @@ static int allocate(int fd, size_t bytes)
 static enum shmrpc_status prepare(struct shmrpc_segment *segment, size_t bytes, mode_t mode,
                                   struct shmrpc_error *error)
 {
+    REQUIRE(segment->fd >= 0);
+    REQUIRE(segment->map == NULL);
     /* SRPC-SEG-004: every page exists before anybody can map it. */
     int result = allocate(segment->fd, bytes);
     if (result != 0) {
@@ -63,6 +76,7 @@ enum shmrpc_status shmrpc_segment_make(size_t bytes, mode_t mode, struct shmrpc_
 {
     REQUIRE(bytes > 0);
     REQUIRE(bytes <= SHMRPC_MAX_BUFFER_BYTES);
+    REQUIRE((mode & ~(mode_t)07777) == 0);
     REQUIRE(segment != NULL);
     struct shmrpc_segment made = SHMRPC_SEGMENT_INIT;
     /* SRPC-LIFE-008 */
@@ -75,6 +89,7 @@ enum shmrpc_status shmrpc_segment_make(size_t bytes, mode_t mode, struct shmrpc_
         return status;
     }
     ENSURE(made.map != NULL);
+    ENSURE(segment_ok(&made));
     *segment = made;
     return SHMRPC_OK;
 }
@@ -82,6 +97,7 @@ enum shmrpc_status shmrpc_segment_make(size_t bytes, mode_t mode, struct shmrpc_
 enum shmrpc_status shmrpc_segment_link(const struct shmrpc_segment *segment, const char *file,
                                        struct shmrpc_error *error)
 {
+    REQUIRE(segment != NULL);
     REQUIRE(segment->fd >= 0);
     char from[64];
     char path[SHMRPC_FILE_NAME_BYTES + 16];
@@ -103,6 +119,7 @@ enum shmrpc_status shmrpc_segment_link(const struct shmrpc_segment *segment, con
 static enum shmrpc_status look(int fd, const char *path, size_t least_bytes,
                                struct shmrpc_segment *segment, struct shmrpc_error *error)
 {
+    REQUIRE(fd >= 0);
     struct stat status;
     SYS_OK(fstat(fd, &status));
     errno = EPERM;
@@ -145,6 +162,8 @@ enum shmrpc_status shmrpc_segment_open(const char *file, size_t least_bytes,
     enum shmrpc_status status = look(fd, path, least_bytes, segment, error);
     if (status != SHMRPC_OK)
         close(fd);
+    ENSURE(status != SHMRPC_OK || segment->fd == fd);
+    ENSURE(status != SHMRPC_OK || segment_ok(segment));
     return status;
 }
 
@@ -167,6 +186,7 @@ enum shmrpc_status shmrpc_segment_map(struct shmrpc_segment *segment, size_t byt
     }
     segment->map = map;
     segment->bytes = bytes;
+    ENSURE(segment_ok(segment));
     return SHMRPC_OK;
 }
 
@@ -180,6 +200,7 @@ bool shmrpc_segment_named(const char *file)
 
 bool shmrpc_segment_is(const struct shmrpc_segment *segment, const char *file)
 {
+    REQUIRE(segment != NULL);
     char path[SHMRPC_FILE_NAME_BYTES + 16];
     shmrpc_segment_path(file, path);
     struct stat status;
@@ -189,6 +210,7 @@ bool shmrpc_segment_is(const struct shmrpc_segment *segment, const char *file)
 
 void shmrpc_segment_unlink(const struct shmrpc_segment *segment, const char *file)
 {
+    REQUIRE(segment != NULL);
     char path[SHMRPC_FILE_NAME_BYTES + 16];
     shmrpc_segment_path(file, path);
     if (!shmrpc_segment_is(segment, file))
@@ -200,6 +222,7 @@ void shmrpc_segment_unlink(const struct shmrpc_segment *segment, const char *fil
 
 void shmrpc_segment_close_fd(struct shmrpc_segment *segment)
 {
+    REQUIRE(segment != NULL);
     if (segment->fd >= 0)
         close(segment->fd);
     segment->fd = -1;
@@ -208,6 +231,7 @@ void shmrpc_segment_close_fd(struct shmrpc_segment *segment)
 void shmrpc_segment_drop(struct shmrpc_segment *segment)
 {
     REQUIRE(segment != NULL);
+    INVARIANT(segment_ok(segment));
     if (segment->map != NULL) {
         shmrpc_sigbus_remove(segment->range);
         munmap(segment->map, segment->bytes);
@@ -215,4 +239,5 @@ void shmrpc_segment_drop(struct shmrpc_segment *segment)
     segment->map = NULL;
     segment->range = NULL;
     shmrpc_segment_close_fd(segment);
+    ENSURE(segment->fd == -1);
 }

@@ -25,8 +25,10 @@ static struct shmrpc_sigbus_range *reuse_range(void)
     for (struct shmrpc_sigbus_range *range = atomic_load(&ranges); range != NULL;
          range = range->next) {
         bool expected = false;
-        if (atomic_compare_exchange_strong(&range->used, &expected, true))
+        if (atomic_compare_exchange_strong(&range->used, &expected, true)) {
+            ENSURE(atomic_load(&range->begin) == 0);
             return range;
+        }
     }
     return NULL;
 }
@@ -37,6 +39,7 @@ static struct shmrpc_sigbus_range *new_range(void)
     if (range == NULL)
         return NULL;
     atomic_init(&range->used, true);
+    ENSURE(atomic_load(&range->begin) == 0);
     range->next = atomic_load(&ranges);
     while (!atomic_compare_exchange_weak(&ranges, &range->next, range))
         ;
@@ -47,6 +50,7 @@ struct shmrpc_sigbus_range *shmrpc_sigbus_add(void *map, size_t bytes)
 {
     REQUIRE(map != NULL);
     REQUIRE(bytes > 0);
+    REQUIRE(bytes <= UINTPTR_MAX - (uintptr_t)map);
     struct shmrpc_sigbus_range *range = reuse_range();
     if (range == NULL)
         range = new_range();
@@ -63,6 +67,7 @@ void shmrpc_sigbus_remove(struct shmrpc_sigbus_range *range)
 {
     REQUIRE(range != NULL);
     REQUIRE(atomic_load(&range->used));
+    REQUIRE(atomic_load(&range->begin) != 0);
     atomic_store(&range->begin, 0);
     atomic_store(&range->used, false);
 }
@@ -76,6 +81,9 @@ bool shmrpc_sigbus_hit(const struct shmrpc_sigbus_range *range)
 static pthread_mutex_t install_mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool installed;
 static struct sigaction earlier;
+_Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "the handler takes no lock");
+_Static_assert(ATOMIC_POINTER_LOCK_FREE == 2, "the handler takes no lock");
+_Static_assert(ATOMIC_LONG_LOCK_FREE == 2, "the handler takes no lock");
 
 static struct shmrpc_sigbus_range *find_range(uintptr_t address)
 {
@@ -91,6 +99,8 @@ static struct shmrpc_sigbus_range *find_range(uintptr_t address)
 /* Everything that is not ours goes where it went before us (SRPC-SIGBUS-002). */
 static void chain(int number, siginfo_t *info, void *context)
 {
+    REQUIRE(number == SIGBUS);
+    REQUIRE(info != NULL);
     if ((earlier.sa_flags & SA_SIGINFO) != 0) {
         earlier.sa_sigaction(number, info, context);
     } else if (earlier.sa_handler != SIG_DFL && earlier.sa_handler != SIG_IGN) {
@@ -107,6 +117,7 @@ static void chain(int number, siginfo_t *info, void *context)
 /* SRPC-SIGBUS-004: no lock, no allocation; atomics and one system call. */
 static void handle(int number, siginfo_t *info, void *context)
 {
+    REQUIRE(info != NULL);
     int saved = errno;
     uintptr_t address = (uintptr_t)info->si_addr;
     /* si_code > 0: raised by the kernel for an address, not sent by kill(2). */
@@ -128,16 +139,14 @@ static void handle(int number, siginfo_t *info, void *context)
 
 enum shmrpc_status shmrpc_sigbus_install(void)
 {
-    enum shmrpc_status status = SHMRPC_OK;
     SYS_OK(pthread_mutex_lock(&install_mutex));
     if (!installed) {
         struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
         sigemptyset(&action.sa_mask);
-        if (sigaction(SIGBUS, &action, &earlier) == 0)
-            installed = true;
-        else
-            status = SHMRPC_SYSTEM;
+        /* Asked for first: our handler may run as soon as it is installed, and chains to it. */
+        installed = sigaction(SIGBUS, NULL, &earlier) == 0 && sigaction(SIGBUS, &action, NULL) == 0;
     }
+    enum shmrpc_status status = installed ? SHMRPC_OK : SHMRPC_SYSTEM;
     SYS_OK(pthread_mutex_unlock(&install_mutex));
     return status;
 }

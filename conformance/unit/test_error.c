@@ -125,12 +125,40 @@ static void test_a_long_text_is_cut_and_terminated(void **state)
     errno = 0;
 }
 
+static void test_a_cut_text_ends_with_a_whole_character(void **state)
+{
+    (void)state;
+    static const char *const characters[] = {"t", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    struct shmrpc_error error;
+    for (size_t width = 1; width <= 4; width++)
+        for (size_t before = 0; before < width; before++) {
+            char text[2 * sizeof error.text];
+            memset(text, 'a', before);
+            size_t length = before;
+            for (; length + width < sizeof text; length += width)
+                memcpy(text + length, characters[width - 1], width);
+            text[length] = '\0';
+            assert_int_equal(shmrpc_error_set(&error, SHMRPC_BUSY, "%s", text), SHMRPC_BUSY);
+            size_t most = sizeof error.text - 1;
+            assert_int_equal(strlen(error.text), most - (most - before) % width);
+            assert_memory_equal(error.text, text, strlen(error.text));
+        }
+    /* Bytes that are no characters are left alone, however many they are. */
+    char junk[2 * sizeof error.text];
+    memset(junk, '\x81', sizeof junk - 1);
+    junk[sizeof junk - 1] = '\0';
+    assert_int_equal(shmrpc_error_set(&error, SHMRPC_BUSY, "%s", junk), SHMRPC_BUSY);
+    assert_int_equal(strlen(error.text), sizeof error.text - 1);
+}
+
 static void test_assertions(void **state)
 {
     (void)state;
     struct shmrpc_error error;
     expect_check_failure(support_ignore(shmrpc_error_set(&error, SHMRPC_OK, "no failure")));
     expect_check_failure(support_ignore(shmrpc_error_set(&error, SHMRPC_BUSY, no_format)));
+    const enum shmrpc_status none = (enum shmrpc_status)(SHMRPC_INVALID + 1);
+    expect_check_failure(support_ignore(shmrpc_error_set(&error, none, "no such status")));
     errno = 0;
     expect_check_failure(support_ignore(shmrpc_error_system(&error, "no errno")));
     errno = EIO;
@@ -148,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_ERR_001_system_says_errno_and_keeps_it),
         cmocka_unit_test(test_SRPC_SEC_002_no_control_character_gets_through),
         cmocka_unit_test(test_a_long_text_is_cut_and_terminated),
+        cmocka_unit_test(test_a_cut_text_ends_with_a_whole_character),
         cmocka_unit_test(test_assertions),
     };
     return cmocka_run_group_tests_name("error", tests, NULL, NULL);

@@ -313,6 +313,7 @@ static void test_assertions(void **state)
     struct shmrpc_fork_node node = {NULL, NULL, NULL};
     struct shmrpc_fork_node one = {NULL, NULL, NULL};
     struct shmrpc_fork_node two = {&one, &one, NULL};
+    struct shmrpc_fork_node half = {NULL, &one, NULL};
     expect_check_failure(support_ignore(shmrpc_lock_take(-1)));
     expect_check_failure(shmrpc_lock_drop(-1));
     expect_check_failure(support_ignore(shmrpc_lock_held(-1)));
@@ -327,6 +328,7 @@ static void test_assertions(void **state)
     expect_check_failure(shmrpc_fork_add(NULL, NULL));
     expect_check_failure(shmrpc_fork_add(&node, NULL));
     expect_check_failure(shmrpc_fork_add(&two, forget_in_child));
+    expect_check_failure(shmrpc_fork_add(&half, forget_in_child));
     expect_check_failure(shmrpc_fork_remove(NULL));
     expect_check_failure(shmrpc_fork_remove(&two)); /* its neighbour does not know it */
     one.previous = &two;

@@ -525,7 +525,12 @@ static void test_assertions(void **state)
     expect_check_failure(support_ignore(
         shmrpc_segment_make((size_t)SHMRPC_MAX_BUFFER_BYTES + 1, MODE, &segment, NULL)));
     expect_check_failure(support_ignore(shmrpc_segment_make(64, MODE, NULL, NULL)));
+    expect_check_failure(support_ignore(shmrpc_segment_make(64, S_IFREG | MODE, &segment, NULL)));
+    expect_check_failure(support_ignore(shmrpc_segment_link(NULL, file_a, NULL)));
     expect_check_failure(support_ignore(shmrpc_segment_link(&segment, file_a, NULL)));
+    expect_check_failure(support_ignore(shmrpc_segment_is(NULL, file_a)));
+    expect_check_failure(shmrpc_segment_unlink(NULL, file_a));
+    expect_check_failure(shmrpc_segment_close_fd(NULL));
     expect_check_failure(support_ignore(shmrpc_segment_open(file_a, 0, NULL, NULL)));
     expect_check_failure(support_ignore(shmrpc_segment_map(&segment, 1, NULL)));
     expect_check_failure(shmrpc_segment_drop(NULL));

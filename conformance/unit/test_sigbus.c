@@ -473,6 +473,7 @@ static void test_assertions(void **state)
     char memory[64];
     expect_check_failure(support_ignore(shmrpc_sigbus_add(NULL, 64) != NULL));
     expect_check_failure(support_ignore(shmrpc_sigbus_add(memory, 0) != NULL));
+    expect_check_failure(support_ignore(shmrpc_sigbus_add(memory, SIZE_MAX) != NULL));
     expect_check_failure(shmrpc_sigbus_remove(NULL));
     expect_check_failure(support_ignore(shmrpc_sigbus_hit(NULL)));
     struct shmrpc_sigbus_range *range = shmrpc_sigbus_add(memory, sizeof memory);
