@@ -234,7 +234,7 @@ endef
 $(foreach v,$(VARIANTS) crash,$(eval $(call check_rules,$(v))))
 
 plan-runner = 'runner/test-runner|60|shared|conformance/test-runner.sh'
-plan-valgrind = $(foreach t,$(UNIT_TESTS),'valgrind/$(t)|400|shared|conformance/valgrind.sh build/release/unit/$(t)')
+plan-valgrind = $(foreach t,$(UNIT_TESTS),'valgrind/$(t)|600|shared|conformance/valgrind.sh build/release/unit/$(t)')
 needs-valgrind = units-release
 plan-interop = 'interop/interop|7200|alone|SEED=$(SEED) conformance/interop/run.sh $(VENV) build/release $(INTEROP_CALLS)'
 needs-interop = build-release $(addprefix build/release/interop/,$(INTEROP_PROGRAMS))

@@ -177,7 +177,7 @@ def echo_lines(driver, pairs):
 
 def c_to_python_properties(calls):
     with python_server(name := channel()), c_client(name) as driver:
-        examples = min(max(calls // 4, 50), 5000)
+        examples = min(max(calls // 4, 50), 2000)
 
         @given_values(examples, st.lists(st.tuples(values.json_values, st.booleans()), min_size=1, max_size=15))
         def property(batch):
@@ -417,7 +417,7 @@ def method_error(client, method, **params):
 
 def python_to_c_properties(calls):
     with c_server(name := channel()), rpc_client(name) as client:
-        examples = min(max(calls // 4, 50), 5000)
+        examples = min(max(calls // 4, 50), 2000)
 
         @given_values(examples, st.lists(st.tuples(values.json_values, st.booleans()), min_size=1, max_size=15))
         def property(batch):
