@@ -70,8 +70,9 @@ c_decl {
 
 /* The proof is a lease: it is got where nobody else has the object open or mapped, and nobody opens it
  * while there is one. What the lock on a marked req speaks for needs none. */
-byte leased[3];
-#define MAY_OPEN(n) (leased[n] == 0 || leased[n] != name[n])
+byte leased[IDS * 3]; /* by whom */
+#define LEASE(n, id) leased[(id) * 3 + n]
+#define MAY_OPEN(n) (LEASE(n, name[n]) == 0)
 #define DOUBTFUL(id) (id != 0 && !(speaks && MARKED(id)))
 #if CLIENTS > 0
 #define CLIENT_HAS(n, id) (opened[n] == id)
@@ -87,17 +88,29 @@ inline take_lease(n, id)
         :: DOUBTFUL(id) ->
             for (q : 1 .. LAST) { if :: n == REQ && q != me && looks_at[q] == id -> transient = 1 :: else fi };
             q = 0;
-            if :: CLIENT_HAS(n, id) -> transient = 1 :: else fi;
+            if :: CLIENT_HAS(n, id) || LEASE(n, id) != 0 -> transient = 1 :: else fi;
             if
             :: ((descriptors[id] | maps[id]) & (1 << n)) != 0 -> held = 1
-            :: else -> if :: transient -> held = 1 :: else -> leased[n] = id; leases_mine = 1 fi
+            :: else ->
+                if
+                :: transient -> held = 1
+                :: !transient -> LEASE(n, id) = me; leases = 1
+                fi
             fi
         fi
     }
 }
 
-#define GIVE_LEASES_BACK \
-    if :: leases_mine -> leased[REQ] = 0; leased[RESP] = 0; leased[SEM] = 0; leases_mine = 0 :: else fi
+inline give_leases_back()
+{
+    if
+    :: leases ->
+        for (q : 0 .. IDS * 3 - 1) { if :: leased[q] == me -> leased[q] = 0 :: else fi };
+        q = 0; leases = 0
+    :: else
+    fi
+}
+
 #define FORGET c_resp = 0; c_sem = 0; held = 0; transient = 0; speaks = 0
 
 #ifdef NO_PROOF
@@ -108,6 +121,7 @@ inline take_lease(n, id)
 #define LEASE_PIECES if :: CRASH(server_reclaim_lease) :: atomic { true -> skip } fi; \
                      take_lease(RESP, c_resp); take_lease(SEM, c_sem)
 #endif
+/* Looked at directly before the name is unlinked, which is still two steps. */
 #ifdef NO_SAME_INODE
 #define SAME_AS(n, id) true
 #else
@@ -117,7 +131,7 @@ inline take_lease(n, id)
 proctype ours(byte me)
 {
     byte fd, c_resp, c_sem, q;
-    bit speaks, held, transient, completing, leases_mine;
+    bit speaks, held, transient, completing, leases;
 
     if
     :: atomic { me != LAST -> skip }
@@ -183,8 +197,10 @@ unlink:
 #ifdef NO_REQ_LAST
     STEP(server_reclaim_unlink_req, if :: name[REQ] == fd -> UNLINK(REQ) :: else fi);
 #endif
-    STEP(server_reclaim_unlink_other, if :: c_resp != 0 && SAME_AS(RESP, c_resp) -> UNLINK(RESP) :: else fi);
-    STEP(server_reclaim_unlink_other, if :: c_sem != 0 && SAME_AS(SEM, c_sem) -> UNLINK(SEM) :: else fi);
+    atomic { c_resp = (SAME_AS(RESP, c_resp) -> c_resp : 0) };
+    STEP(server_reclaim_unlink_other, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
+    atomic { c_sem = (SAME_AS(SEM, c_sem) -> c_sem : 0) };
+    STEP(server_reclaim_unlink_other, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
 #ifndef NO_REQ_LAST
     STEP(server_reclaim_unlink_req, if :: SAME_AS(REQ, fd) -> UNLINK(REQ) :: else fi);
 #endif
@@ -193,23 +209,23 @@ unlink:
 let_go:
     if
     :: atomic { held && !transient -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
-                GIVE_LEASES_BACK; looks_at[me] = 0; fd = 0; FORGET; goto lost }
+                give_leases_back(); looks_at[me] = 0; fd = 0; FORGET; goto lost }
 #ifdef NO_BUSY_RETRY
     :: atomic { held && transient -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
-                GIVE_LEASES_BACK; looks_at[me] = 0; fd = 0; FORGET; goto lost }
+                give_leases_back(); looks_at[me] = 0; fd = 0; FORGET; goto lost }
     :: atomic { !held -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
-                GIVE_LEASES_BACK; looks_at[me] = 0; fd = 0; FORGET; goto claim }
+                give_leases_back(); looks_at[me] = 0; fd = 0; FORGET; goto claim }
 #else
     :: atomic { true -> if :: lock[fd] == me -> lock[fd] = 0 :: else fi;
-                GIVE_LEASES_BACK; looks_at[me] = 0; fd = 0; FORGET; goto claim }
+                give_leases_back(); looks_at[me] = 0; fd = 0; FORGET; goto claim }
 #endif
     :: CRASH(server_reclaim_close_req)
     fi;
 let_go_dead:
 #ifndef NO_CLOSE_DEAD_REQ
-    STEP(server_reclaim_close_req, if :: lock[fd] == me -> lock[fd] = 0 :: else fi; GIVE_LEASES_BACK; looks_at[me] = 0);
+    STEP(server_reclaim_close_req, if :: lock[fd] == me -> lock[fd] = 0 :: else fi; give_leases_back(); looks_at[me] = 0);
 #else
-    atomic { GIVE_LEASES_BACK };
+    atomic { give_leases_back() };
 #endif
     atomic { fd = 0; FORGET; goto claim };
 
@@ -245,12 +261,14 @@ pieces:
     LEASE_PIECES;
     if
     :: atomic { held == 0 -> skip }
-    :: atomic { held == 1 -> GIVE_LEASES_BACK; FORGET; goto refused }
+    :: atomic { held == 1 -> give_leases_back(); FORGET; goto refused }
     fi;
 #endif
-    STEP(server_reclaim_unlink_piece, if :: c_resp != 0 && SAME_AS(RESP, c_resp) -> UNLINK(RESP) :: else fi);
-    STEP(server_reclaim_unlink_piece, if :: c_sem != 0 && SAME_AS(SEM, c_sem) -> UNLINK(SEM) :: else fi);
-    atomic { GIVE_LEASES_BACK; FORGET };
+    atomic { c_resp = (SAME_AS(RESP, c_resp) -> c_resp : 0) };
+    STEP(server_reclaim_unlink_piece, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
+    atomic { c_sem = (SAME_AS(SEM, c_sem) -> c_sem : 0) };
+    STEP(server_reclaim_unlink_piece, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
+    atomic { give_leases_back(); FORGET };
     if
     :: atomic { maps[me] != 0 -> completing = 1; goto complete }
     :: atomic { maps[me] == 0 -> goto claim }
@@ -279,7 +297,7 @@ lost:
 dead:
     atomic { byte i;
              for (i : 0 .. IDS - 1) { if :: lock[i] == me -> lock[i] = 0 :: else fi };
-             i = 0; GIVE_LEASES_BACK; maps[me] = 0; looks_at[me] = 0; fd = 0; FORGET; completing = 0; ended++; me = 0 }
+             i = 0; give_leases_back(); maps[me] = 0; looks_at[me] = 0; fd = 0; FORGET; completing = 0; ended++; me = 0 }
 }
 
 /* A server of the original: no lock, no mark. It opens by name and closes the descriptors once both
