@@ -217,7 +217,7 @@ static void at_entry(struct tracer *tracer, struct thread *thread,
     record(tracer, thread);
     if (tracer->in_window && tracer->verb[0] != '\0' && is_reply_write(thread)) {
         tracer->in_window = 0;
-        tracer->closed = 1;
+        tracer_close(tracer); /* nor at the exit of a call that another thread is in */
     }
     if (tracer->verb[0] == '\0')
         tracer->in_window = tracer->armed && !tracer->closed;
