@@ -157,6 +157,9 @@ enum shmrpc_status shmrpc_segment_open(const char *file, size_t least_bytes,
         /* Somebody has a lease on it, for the length of a proof. */
         if (errno == EWOULDBLOCK)
             return shmrpc_error_set(error, SHMRPC_BUSY, "%s is being looked after", path);
+        /* A directory, a link, a socket or another user's file: what stands there is no object of ours. */
+        if (errno == EISDIR || errno == ELOOP || errno == ENXIO || errno == EACCES)
+            errno = EPERM;
         return shmrpc_error_system(error, "cannot open %s", path);
     }
     enum shmrpc_status status = look(fd, path, least_bytes, segment, error);

@@ -309,7 +309,7 @@ SHMRPC_PUBLIC enum shmrpc_status shmrpc_call_string(struct shmrpc_call *call, co
                                                     const char **data,
                                                     size_t *length) SHMRPC_MUST_USE;
 /** Require exactly these parameters, as a function signature would.
- *  @return OK, or INVALID with "TypeError: missing ..." or "TypeError: unexpected ..." as text. */
+ *  @return OK, or INVALID with "TypeError: missing ..." or "TypeError: got an unexpected ..." as text. */
 SHMRPC_PUBLIC enum shmrpc_status shmrpc_call_expect(struct shmrpc_call *call,
                                                     const char *const names[],
                                                     size_t count) SHMRPC_MUST_USE;
@@ -426,7 +426,7 @@ SHMRPC_PUBLIC const char *shmrpc_client_error(const struct shmrpc_client *client
 /** The whole remote error text of the last METHOD_ERROR, else length 0. Valid until the next call. */
 SHMRPC_PUBLIC void shmrpc_client_method_error(const struct shmrpc_client *client, const char **data,
                                               size_t *length);
-/** Bytes mapped of each segment. */
+/** Bytes mapped of each segment; 0 while the client has no server, after PEER_GONE_*. */
 SHMRPC_PUBLIC size_t shmrpc_client_buffer_bytes(const struct shmrpc_client *client);
 /** Detach. Removes nothing. Accepts a null *client. */
 SHMRPC_PUBLIC void shmrpc_client_close(struct shmrpc_client **client);
