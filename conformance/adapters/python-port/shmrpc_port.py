@@ -559,6 +559,10 @@ class Client:
         self.channel: Channel | None = None
         self._attach(int(wait_for_server * 1000 * MS), int(wait_busy * 1000 * MS))
 
+    @property
+    def buffer_size(self) -> int | None:
+        return self.channel.size if self.channel is not None else self.wanted
+
     def _attach(self, wait_for_server: int, wait_busy: int) -> None:
         begin = now()
         while self.channel is None:
