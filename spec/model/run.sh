@@ -29,7 +29,7 @@ write_trace() {
 }
 
 check_one() {
-    local name=$1 model=$2 expected=$3 options=$4 compile=-DSAFETY run= got
+    local name=$1 model=$2 expected=$3 options=$4 compile=-DSAFETY run='' got
     if [ "$expected" = progress ]; then compile=-DNP run=-l; fi
     rm -rf "${out:?}/$name"
     mkdir -p "$out/$name"
