@@ -19,7 +19,7 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 WARN := -Wall -Wextra -Wconversion -Wshadow -Werror
 CFLAGS ?= -g
-BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -MMD -MP -iquote src -idirafter src
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -MD -MP -iquote src -idirafter src
 VARIANTS := release asan
 release_CFLAGS := -O2
 release_LDFLAGS :=
@@ -351,6 +351,51 @@ conformance-all:
 	  $(foreach p,$(PORTS),$(KIT_OUTPUT)/$(p).ndjson); \
 	if [ -n "$$failed" ]; then echo "not as expected:$$failed"; exit 1; fi
 
+# ---- section: mutants (conformance/adapters/mutants) ----
+# A copy of the library and of the reference adapter with every fault of mutants.txt built in; which one
+# a process has is chosen when it starts. The sources themselves know nothing of it.
+MUTANTS := conformance/adapters/mutants
+MUTANT := build/mutant/conformance-adapters/mutant
+MUTANT_COPY := build/mutant/copy
+MUTANT_HEADERS := $(addprefix $(MUTANT_COPY)/,$(wildcard src/*.h conformance/adapters/reference/*.h))
+MUTANT_OBJECTS := $(patsubst %.c,$(MUTANT_COPY)/%.o,$(LIB_SRC) $(REFERENCE_SRC)) build/mutant/mutant.o
+MUTANT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSHMRPC_MUTANTS $(WARN) -Wno-conversion -O2 -pthread -MMD -MP \
+  -iquote $(MUTANT_COPY)/src -iquote build/mutant
+
+$(MUTANT_COPY)/%: % $(MUTANTS)/mutants.txt $(MUTANTS)/patch.awk
+	$(call say,AWK,$@)
+	@mkdir -p $(@D)
+	$(Q)awk -f $(MUTANTS)/patch.awk -v source=$< $(MUTANTS)/mutants.txt $< >$@
+
+build/mutant/mutant_numbers.h: $(MUTANTS)/mutants.txt $(MUTANTS)/patch.awk
+	@mkdir -p $(@D)
+	$(Q)awk -f $(MUTANTS)/patch.awk -v list=1 $(MUTANTS)/mutants.txt | sed 's/ .*/,/' >$@
+
+$(MUTANT_COPY)/%.o: $(MUTANT_COPY)/%.c Makefile | $(MUTANT_HEADERS)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(MUTANT_CFLAGS) $(CFLAGS) $(CPPFLAGS) -c $< -o $@
+
+build/mutant/mutant.o: $(MUTANTS)/mutant.c build/mutant/mutant_numbers.h Makefile
+	$(call say,CC,$@)
+	$(Q)$(CC) $(MUTANT_CFLAGS) $(CFLAGS) $(CPPFLAGS) -c $< -o $@
+
+$(MUTANT): $(MUTANT_OBJECTS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcjson -lm -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@
+
+CHECK_SUITES += mutants
+needs-mutants = build/shmrpc-conformance $(REFERENCE) $(MUTANT)
+plan-mutants = 'mutants/mutants|300|alone|$(MUTANTS)/run.sh $(KIT) $(MUTANT) $(REFERENCE) build/mutants'
+run-suites: $(if $(filter mutants,$(RUN_SUITES)),$(needs-mutants))
+
+## mutants: seeded faults, each must survive plain calls and fail in its case (MUTANT_NUMBERS="101 204")
+.PHONY: mutants
+mutants:
+	$(call deps,check)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 -j$(CHECK_JOBS) $(needs-mutants)
+	$(Q)$(MUTANTS)/run.sh $(KIT) $(MUTANT) $(REFERENCE) build/mutants $(MUTANT_NUMBERS)
+
 # ---- section: install (man pages, completion, pkg-config) ----
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 INCLUDEDIR := $(DESTDIR)$(PREFIX)/include
@@ -401,6 +446,85 @@ uninstall:
 	done
 
 # ---- section: evidence (fuzz/, coverage/, spec/model/) ----
+
+# The fuzzers. Three builds of each target: under libFuzzer (clang), under fuzz/replay.c (any
+# compiler), and for toctou with a call before each load of the library (-loads).
+FUZZ_TARGETS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+FUZZ_SUPPORT_SRC := fuzz/harness.c fuzz/judge.c fuzz/scene.c
+FUZZ_LOADS := toctou
+FUZZ_SECONDS ?= 60
+FUZZ_TARGET ?= $(FUZZ_TARGETS)
+FUZZ_LDFLAGS := -Wl,--wrap=clock_nanosleep
+FUZZ_LOADS_LDFLAGS := $(foreach s,asan_load1 asan_load2 asan_load4 asan_load8 asan_load16 asan_loadN \
+  asan_memcpy asan_memmove,-Wl$(comma)--wrap=__$(s)) -Wl,--wrap=memcpy -Wl,--wrap=memcmp
+libfuzzer_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+  -fno-sanitize-recover=all -DFUZZ_MUTATOR
+libfuzzer_LDFLAGS := -fsanitize=fuzzer,address,undefined
+libfuzzer-loads_CFLAGS := $(libfuzzer_CFLAGS) -mllvm -asan-instrumentation-with-call-threshold=0
+asan-loads_CFLAGS := $(asan_CFLAGS) --param asan-instrumentation-with-call-threshold=0 -fno-builtin-memcpy \
+  -fno-builtin-memcmp
+build/libfuzzer/% build/libfuzzer-loads/%: override CC := clang
+$(foreach v,libfuzzer libfuzzer-loads asan-loads,$(eval $(call variant_rules,$(v))))
+
+# $(1) target, $(2) variant, $(3) what to link it with
+define fuzz_rule
+build/$(2)/$(3)_$(1): build/$(2)/fuzz/fuzz_$(1).o $(if $(filter replay,$(3)),build/$(2)/fuzz/replay.o) \
+  $$(call objects,$(2),$$(FUZZ_SUPPORT_SRC)) build/$(2)/libshmrpc.a
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) -pthread $$($(patsubst %-loads,%,$(2))_LDFLAGS) $$(LDFLAGS) $$(FUZZ_LDFLAGS) \
+	  $(if $(filter %-loads,$(2)),$$(FUZZ_LOADS_LDFLAGS)) $$^ -lcjson -lm -o $$@
+endef
+fuzz_variant = $(1)$(if $(filter $(FUZZ_LOADS),$(2)),-loads)
+fuzz_program = build/$(call fuzz_variant,libfuzzer,$(1))/fuzz_$(1)
+replay_program = build/$(call fuzz_variant,asan,$(1))/replay_$(1)
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t),$(call fuzz_variant,libfuzzer,$(t)),fuzz)))
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t),$(call fuzz_variant,asan,$(t)),replay)))
+
+# Inputs made from the vectors and the conformance cases.
+build/release/fuzz-seed: build/release/fuzz/seed.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcjson -o $@
+build/fuzz/seed/made: build/release/fuzz-seed $(wildcard spec/vectors/*.json conformance/cases/*.json \
+  conformance/cases/images/*.json)
+	$(call say,SEED,$(@D))
+	@rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)build/release/fuzz-seed spec/vectors conformance/cases $(@D)
+	@touch $@
+
+# In `make check`: every input that is committed or made, without clang.
+CHECK_SUITES += fuzz-replay
+needs-fuzz-replay = build/fuzz/seed/made $(foreach t,$(FUZZ_TARGETS),$(call replay_program,$(t)))
+plan-fuzz-replay = $(foreach t,$(FUZZ_TARGETS),'fuzz-replay/$(t)|120|shared|$(call replay_program,$(t)) \
+  $(wildcard fuzz/corpus/$(t) fuzz/regressions/$(t)) build/fuzz/seed/$(t)')
+
+## fuzz: every target for FUZZ_SECONDS=60 on all allowed CPUs (FUZZ_TARGET="json frame": only these)
+## fuzz-smoke: the same for 10 seconds a target
+## fuzz-replay: all inputs again, twice each, without a fuzzer
+## fuzz-seeded: a fault seeded into the room of each target must be found within 10 seconds
+.PHONY: fuzz fuzz-smoke fuzz-replay fuzz-seeded fuzz-programs fuzz-corpora fuzz-minimise
+fuzz:
+	$(call deps,fuzz)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 fuzz-programs
+	$(Q)fuzz/run.sh $(FUZZ_SECONDS) $(foreach t,$(FUZZ_TARGET),$(call fuzz_program,$(t)))
+fuzz-smoke:
+	+$(Q)$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=10
+fuzz-replay:
+	$(call deps,build)
+	$(call suites,fuzz-replay)
+fuzz-seeded:
+	$(call deps,fuzz)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 fuzz-programs
+	$(Q)fuzz/seeded.sh $(foreach t,$(FUZZ_TARGET),$(call fuzz_program,$(t)))
+fuzz-programs: build/fuzz/seed/made $(foreach t,$(FUZZ_TARGET),$(call fuzz_program,$(t)))
+
+# Seed corpora as OSS-Fuzz wants them, beside the programs: fuzz_TARGET_seed_corpus.zip.
+fuzz-corpora: build/fuzz/seed/made
+	$(Q)$(foreach t,$(FUZZ_TARGETS),python3 -m zipfile -c build/fuzz/fuzz_$(t)_seed_corpus.zip \
+	  $(wildcard fuzz/corpus/$(t) fuzz/regressions/$(t)) build/fuzz/seed/$(t);)
+# What the corpora under build/ have found and nobody keeps yet, minimised into fuzz/corpus.
+fuzz-minimise:
+	+$(Q)$(MAKE) --no-print-directory fuzz-programs
+	$(Q)fuzz/minimise.sh $(foreach t,$(FUZZ_TARGET),$(call fuzz_program,$(t)))
 
 ## model: search the models of the protocol exhaustively; every removed rule must fail (LONG=1: more)
 .PHONY: model

@@ -111,7 +111,7 @@ static enum shmrpc_status end_answer(struct shmrpc_call *call)
     /* SRPC-ENV-016, SRPC-ENV-017: told by the error reply, unless the handler answers otherwise. */
     if (status == SHMRPC_TOO_LARGE)
         shmrpc_call_set_failure(call, "RPCError: Response too large: it exceeds the buffer's %zu bytes",
-                    channel_of(call)->response.capacity);
+                    channel_of(call)->capacity);
     else if (status == SHMRPC_SERIALIZATION)
         shmrpc_call_set_failure(call, "RPCSerializationError: the result cannot be serialised");
     else
@@ -278,7 +278,7 @@ enum shmrpc_status shmrpc_call_fail(struct shmrpc_call *call, const char *type, 
 size_t shmrpc_call_capacity(const struct shmrpc_call *call)
 {
     REQUIRE(call_ok(call));
-    return channel_of(call)->response.capacity;
+    return channel_of(call)->capacity;
 }
 
 /* ---- Parameters ----------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@ enum { MAGIC = 0x53524348 /* "SRCH" */ };
 
 static sem_t *semaphore(const struct shmrpc_segment *segment)
 {
+    REQUIRE(segment->map != NULL);
     return segment->map;
 }
 
@@ -20,23 +21,12 @@ struct shmrpc_segment *shmrpc_channel_object(struct shmrpc_channel *channel,
                                              enum shmrpc_object object)
 {
     REQUIRE(channel != NULL);
-    switch (object) {
-    case SHMRPC_OBJECT_REQ:
-        return &channel->request.segment;
-    case SHMRPC_OBJECT_RESP:
-        return &channel->response.segment;
-    case SHMRPC_OBJECT_REQ_EMPTY:
-        return &channel->request.empty;
-    case SHMRPC_OBJECT_REQ_FULL:
-        return &channel->request.full;
-    case SHMRPC_OBJECT_RESP_EMPTY:
-        return &channel->response.empty;
-    case SHMRPC_OBJECT_RESP_FULL:
-        return &channel->response.full;
-    case SHMRPC_OBJECT_COUNT:
-        break;
-    }
-    UNREACHABLE("six objects");
+    REQUIRE((unsigned)object < SHMRPC_OBJECT_COUNT);
+    struct shmrpc_segment *const objects[SHMRPC_OBJECT_COUNT] = {
+        &channel->request.segment, &channel->response.segment, &channel->request.empty,
+        &channel->request.full,    &channel->response.empty,   &channel->response.full,
+    };
+    return objects[object];
 }
 
 bool shmrpc_channel_check(const struct shmrpc_channel *channel)
@@ -50,25 +40,29 @@ bool shmrpc_channel_check(const struct shmrpc_channel *channel)
 static struct shmrpc_channel *new_channel(const char *name, enum shmrpc_side side,
                                           enum shmrpc_wait wait)
 {
+    REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
     struct shmrpc_channel *channel = calloc(1, sizeof *channel);
     if (channel == NULL)
         return NULL;
     channel->magic = MAGIC;
     channel->side = side;
     memcpy(channel->name, name, strlen(name) + 1);
-    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++)
-        shmrpc_channel_object(channel, (enum shmrpc_object)i)->fd = -1;
+    for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++)
+        shmrpc_channel_object(channel, i)->fd = -1;
     shmrpc_spin_init(&channel->request.empty_spin, wait);
     channel->request.full_spin = channel->request.empty_spin;
     channel->response.empty_spin = channel->request.empty_spin;
     channel->response.full_spin = channel->request.empty_spin;
+    ENSURE(shmrpc_channel_check(channel));
     return channel;
 }
 
 static void drop_all(struct shmrpc_channel *channel)
 {
-    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++)
-        shmrpc_segment_drop(shmrpc_channel_object(channel, (enum shmrpc_object)i));
+    INVARIANT(shmrpc_channel_check(channel));
+    for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++)
+        shmrpc_segment_drop(shmrpc_channel_object(channel, i));
+    ENSURE(channel->request.segment.map == NULL);
 }
 
 /* SRPC-FORK-002, SRPC-FORK-003: runs in the child, between fork and its return. */
@@ -81,53 +75,34 @@ static void in_child(struct shmrpc_fork_node *node)
     drop_all(channel);
 }
 
-static size_t message_capacity(size_t buffer_bytes)
-{
-    ENSURE(buffer_bytes > SHMRPC_LENGTH_WORD_BYTES);
-    return buffer_bytes - SHMRPC_LENGTH_WORD_BYTES;
-}
-
-/* The values a free pair of slots has (SRPC-SEM-002). */
-static unsigned initial_value(enum shmrpc_object object)
-{
-    return object == SHMRPC_OBJECT_REQ_EMPTY || object == SHMRPC_OBJECT_RESP_EMPTY ? 1 : 0;
-}
-
-static enum shmrpc_status make_object(struct shmrpc_channel *channel, enum shmrpc_object object,
-                                      size_t buffer_bytes, struct shmrpc_error *error)
-{
-    struct shmrpc_segment *segment = shmrpc_channel_object(channel, object);
-    bool slot = object == SHMRPC_OBJECT_REQ || object == SHMRPC_OBJECT_RESP;
-    /* SRPC-SEG-001, SRPC-SEM-001. SRPC-OWN-002: the mark says that the lock on req alone tells
-     * whether the owner lives; all six carry it, so that pieces of different makers are told apart. */
-    enum shmrpc_status status =
-        shmrpc_segment_make(slot ? buffer_bytes : SHMRPC_SEMAPHORE_BYTES,
-                            SHMRPC_OBJECT_MODE | SHMRPC_MARK, segment, error);
-    if (status != SHMRPC_OK)
-        return status;
-    /* SRPC-SEM-005: initialised before it has a name. */
-    if (!slot)
-        shmrpc_wait_make(semaphore(segment), initial_value(object));
-    return SHMRPC_OK;
-}
-
 static enum shmrpc_status make_all(struct shmrpc_channel *channel, size_t buffer_bytes,
                                    struct shmrpc_error *error)
 {
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(!channel->complete);
+    channel->capacity = buffer_bytes - SHMRPC_LENGTH_WORD_BYTES;
     /* SRPC-OWN-003: all of it before any name. */
-    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+    for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
         CRASH_POINT("server.make", NULL);
+        bool slot = i <= SHMRPC_OBJECT_RESP;
+        struct shmrpc_segment *segment = shmrpc_channel_object(channel, i);
+        /* SRPC-SEG-001, SRPC-SEM-001. SRPC-OWN-002: the mark says that the lock on req alone tells
+         * whether the owner lives; all six carry it, so that pieces of different makers are told
+         * apart. */
         enum shmrpc_status status =
-            make_object(channel, (enum shmrpc_object)i, buffer_bytes, error);
+            shmrpc_segment_make(slot ? buffer_bytes : SHMRPC_SEMAPHORE_BYTES,
+                                SHMRPC_OBJECT_MODE | SHMRPC_MARK, segment, error);
         if (status != SHMRPC_OK)
             return status;
+        /* SRPC-SEM-005: initialised before it has a name; SRPC-SEM-002: both slots are free. */
+        if (!slot)
+            shmrpc_wait_make(semaphore(segment),
+                             i == SHMRPC_OBJECT_REQ_EMPTY || i == SHMRPC_OBJECT_RESP_EMPTY);
     }
     /* SRPC-OWN-001: the lock comes before the name, so no moment exists at which the name stands
      * and the owner cannot be told from a dead one. Nobody else can hold it yet. */
     if (shmrpc_lock_take(channel->request.segment.fd) != SHMRPC_OK)
         return shmrpc_error_system(error, "cannot lock the new request segment");
-    channel->request.capacity = message_capacity(buffer_bytes);
-    channel->response.capacity = message_capacity(buffer_bytes);
     char file[SHMRPC_FILE_NAME_BYTES];
     shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
     return shmrpc_segment_link(&channel->request.segment, file, error);
@@ -145,16 +120,15 @@ enum shmrpc_status shmrpc_channel_claim(const char *name, size_t buffer_bytes, e
         return shmrpc_error_system(error, "cannot allocate a channel");
     shmrpc_fork_block();
     enum shmrpc_status status = make_all(made, buffer_bytes, error);
-    if (status == SHMRPC_OK)
-        shmrpc_fork_add(&made->fork, in_child);
-    else
-        drop_all(made);
+    shmrpc_fork_add(&made->fork, in_child);
     shmrpc_fork_unblock();
-    if (status == SHMRPC_OK)
-        *channel = made;
-    else
-        free(made);
-    return status;
+    if (status != SHMRPC_OK) {
+        shmrpc_channel_close(&made);
+        return status;
+    }
+    ENSURE(shmrpc_channel_check(made));
+    *channel = made;
+    return SHMRPC_OK;
 }
 
 enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
@@ -164,10 +138,10 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
     REQUIRE(!channel->complete);
     /* SRPC-OBJ-001, SRPC-OBJ-003, SRPC-OWN-005 */
-    for (unsigned i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
+    for (enum shmrpc_object i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
         char file[SHMRPC_FILE_NAME_BYTES];
-        shmrpc_name_object(channel->name, (enum shmrpc_object)i, file);
-        struct shmrpc_segment *segment = shmrpc_channel_object(channel, (enum shmrpc_object)i);
+        shmrpc_name_object(channel->name, i, file);
+        struct shmrpc_segment *segment = shmrpc_channel_object(channel, i);
         if (shmrpc_segment_is(segment, file))
             continue; /* linked by an earlier try */
         enum shmrpc_status status = shmrpc_segment_link(segment, file, error);
@@ -175,8 +149,8 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
             return status;
     }
     /* The two segments' descriptors carry the locks; the semaphores need none. */
-    for (unsigned i = SHMRPC_OBJECT_REQ_EMPTY; i < SHMRPC_OBJECT_COUNT; i++)
-        shmrpc_segment_close_fd(shmrpc_channel_object(channel, (enum shmrpc_object)i));
+    for (enum shmrpc_object i = SHMRPC_OBJECT_REQ_EMPTY; i < SHMRPC_OBJECT_COUNT; i++)
+        shmrpc_segment_close_fd(shmrpc_channel_object(channel, i));
     channel->complete = true;
     ENSURE(shmrpc_channel_check(channel));
     return SHMRPC_OK;
@@ -184,29 +158,28 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
 
 static enum shmrpc_status open_all(struct shmrpc_channel *channel, struct shmrpc_error *error)
 {
+    REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
+    REQUIRE(!channel->complete);
     char file[SHMRPC_FILE_NAME_BYTES];
     /* SRPC-OBJ-005 */
-    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
-        shmrpc_name_object(channel->name, (enum shmrpc_object)i, file);
+    for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+        struct shmrpc_segment *object = shmrpc_channel_object(channel, i);
+        shmrpc_name_object(channel->name, i, file);
         /* SRPC-ATTACH-006 */
         size_t least = i <= SHMRPC_OBJECT_RESP ? SHMRPC_LENGTH_WORD_BYTES + 1
                                                : SHMRPC_SEMAPHORE_BYTES;
-        enum shmrpc_status status = shmrpc_segment_open(
-            file, least, shmrpc_channel_object(channel, (enum shmrpc_object)i), error);
-        /* SRPC-ATTACH-008: missing or still too small, it may be on its way. */
-        if (status == SHMRPC_NOT_FOUND || status == SHMRPC_PROTOCOL)
-            return i == 0 && status == SHMRPC_NOT_FOUND
-                       ? shmrpc_error_set(error, SHMRPC_NOT_FOUND, "there is no channel \"%s\"",
-                                          channel->name)
-                       : shmrpc_error_set(error, SHMRPC_NOT_FOUND,
-                                          "the channel \"%s\" is only half made", channel->name);
-        if (status != SHMRPC_OK)
-            return status;
-        /* SRPC-ATTACH-014: beside a marked req, an unmarked piece is somebody else's leftover. */
-        if (channel->request.segment.marked &&
-            !shmrpc_channel_object(channel, (enum shmrpc_object)i)->marked)
+        enum shmrpc_status status = shmrpc_segment_open(file, least, object, error);
+        if (i == SHMRPC_OBJECT_REQ && status == SHMRPC_NOT_FOUND)
+            return shmrpc_error_set(error, SHMRPC_NOT_FOUND, "there is no channel \"%s\"",
+                                    channel->name);
+        /* SRPC-ATTACH-008: missing or still too small, it may be on its way. SRPC-ATTACH-014: beside
+         * a marked req, an unmarked piece is somebody else's leftover. */
+        if (status == SHMRPC_NOT_FOUND || status == SHMRPC_PROTOCOL ||
+            (status == SHMRPC_OK && channel->request.segment.marked && !object->marked))
             return shmrpc_error_set(error, SHMRPC_NOT_FOUND,
                                     "the channel \"%s\" is only half made", channel->name);
+        if (status != SHMRPC_OK)
+            return status;
     }
     /* SRPC-ATTACH-007: all six of one generation. */
     shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
@@ -220,24 +193,15 @@ static enum shmrpc_status open_all(struct shmrpc_channel *channel, struct shmrpc
     return SHMRPC_OK;
 }
 
-/* SRPC-LIMIT-004 */
-static size_t default_buffer_bytes(const struct shmrpc_channel *channel)
-{
-    size_t request = channel->request.segment.bytes;
-    size_t response = channel->response.segment.bytes;
-    size_t smaller = request < response ? request : response;
-    return smaller < SHMRPC_MAX_BUFFER_BYTES ? smaller : SHMRPC_MAX_BUFFER_BYTES;
-}
-
 static enum shmrpc_status map_slot(struct shmrpc_channel_slot *slot, size_t bytes,
                                    struct shmrpc_error *error)
 {
+    REQUIRE(bytes > SHMRPC_LENGTH_WORD_BYTES);
     /* SRPC-SEG-002, SRPC-SEG-003 */
     if (slot->segment.bytes < bytes)
         return shmrpc_error_set(error, SHMRPC_TOO_LARGE,
                                 "the segment has %zu bytes, fewer than the %zu asked for",
                                 slot->segment.bytes, bytes);
-    slot->capacity = message_capacity(bytes);
     enum shmrpc_status status = shmrpc_segment_map(&slot->segment, bytes, error);
     if (status == SHMRPC_OK)
         status = shmrpc_segment_map(&slot->empty, SHMRPC_SEMAPHORE_BYTES, error);
@@ -245,26 +209,8 @@ static enum shmrpc_status map_slot(struct shmrpc_channel_slot *slot, size_t byte
         status = shmrpc_segment_map(&slot->full, SHMRPC_SEMAPHORE_BYTES, error);
     shmrpc_segment_close_fd(&slot->empty);
     shmrpc_segment_close_fd(&slot->full);
+    ENSURE(status != SHMRPC_OK || slot->full.map != NULL);
     return status;
-}
-
-/* Whether each slot of a marked channel is seen in a state other than 0/0. The client lock is ours,
- * so nobody but the server can be inside legitimately, and it never stays: what remains at 0/0 was
- * left by a dead client, and the server repairs it only when no client is there. */
-static bool slots_usable(const struct shmrpc_channel *channel)
-{
-    enum { LOOKS = 20 };
-    bool request = false;
-    bool response = false;
-    for (int i = 0; i < LOOKS; i++) {
-        struct shmrpc_channel_values now = shmrpc_channel_values(channel);
-        request = request || now.value[0] + now.value[1] != 0;
-        response = response || now.value[2] + now.value[3] != 0;
-        if (request && response)
-            return true;
-        shmrpc_sleep_ms(1);
-    }
-    return false;
 }
 
 static enum shmrpc_status open_and_lock(struct shmrpc_channel *channel, size_t buffer_bytes,
@@ -282,25 +228,46 @@ static enum shmrpc_status open_and_lock(struct shmrpc_channel *channel, size_t b
     if (status != SHMRPC_OK)
         return shmrpc_error_system(error, "cannot take the client lock");
     CRASH_POINT("client.locked", NULL);
-    if (buffer_bytes == 0)
-        buffer_bytes = default_buffer_bytes(channel);
+    if (buffer_bytes == 0) {
+        /* SRPC-LIMIT-004 */
+        size_t request = channel->request.segment.bytes;
+        size_t response = channel->response.segment.bytes;
+        size_t smaller = request < response ? request : response;
+        buffer_bytes = smaller < SHMRPC_MAX_BUFFER_BYTES ? smaller : SHMRPC_MAX_BUFFER_BYTES;
+    }
+    channel->capacity = buffer_bytes - SHMRPC_LENGTH_WORD_BYTES;
     status = map_slot(&channel->request, buffer_bytes, error);
     if (status == SHMRPC_OK)
         status = map_slot(&channel->response, buffer_bytes, error);
     channel->complete = status == SHMRPC_OK;
+    ENSURE(shmrpc_channel_check(channel));
     return status;
 }
 
-/* What the last client left behind, seen under the client lock. */
+/* What the last client left behind, seen under the client lock. Nobody but the server can be inside a
+ * slot legitimately then, and it never stays: what remains at 0/0 was left by a dead client, and the
+ * server repairs it only when no client is there. */
 static enum shmrpc_status settle(struct shmrpc_channel *channel, struct shmrpc_error *error)
 {
+    enum { LOOKS = 20 };
+    REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
     /* SRPC-ATTACH-012 */
     shmrpc_channel_discard_response(channel);
     /* SRPC-ATTACH-013: of an original nobody repairs; there the calls' deadlines speak. */
-    if (channel->request.segment.marked && !slots_usable(channel))
-        return shmrpc_error_set(error, SHMRPC_TIMEOUT,
-                                "the server of \"%s\" has yet to repair what a dead client left",
-                                channel->name);
+    bool request = !channel->request.segment.marked;
+    bool response = request;
+    for (int looks = 0; !request || !response; looks++) {
+        if (looks == LOOKS)
+            return shmrpc_error_set(error, SHMRPC_TIMEOUT,
+                                    "the server of \"%s\" has yet to repair what a dead client left",
+                                    channel->name);
+        if (looks > 0)
+            shmrpc_sleep_ms(1);
+        struct shmrpc_channel_values now = shmrpc_channel_values(channel);
+        request = request || now.value[0] + now.value[1] != 0;
+        response = response || now.value[2] + now.value[3] != 0;
+    }
+    ENSURE(!channel->inside);
     return SHMRPC_OK;
 }
 
@@ -316,20 +283,15 @@ enum shmrpc_status shmrpc_channel_attach(const char *name, size_t buffer_bytes,
         return shmrpc_error_system(error, "cannot allocate a channel");
     shmrpc_fork_block();
     enum shmrpc_status status = open_and_lock(made, buffer_bytes, error);
-    if (status == SHMRPC_OK)
-        shmrpc_fork_add(&made->fork, in_child);
-    else
-        drop_all(made);
+    shmrpc_fork_add(&made->fork, in_child);
     shmrpc_fork_unblock();
-    if (status != SHMRPC_OK) {
-        free(made);
-        return status;
-    }
-    status = settle(made, error);
+    if (status == SHMRPC_OK)
+        status = settle(made, error);
     if (status != SHMRPC_OK) {
         shmrpc_channel_close(&made);
         return status;
     }
+    ENSURE(made->complete);
     ENSURE(shmrpc_channel_check(made));
     *channel = made;
     return SHMRPC_OK;
@@ -339,6 +301,8 @@ enum shmrpc_status shmrpc_channel_attach(const char *name, size_t buffer_bytes,
  * nothing else of this generation in the way. */
 static void unlink_all(struct shmrpc_channel *channel)
 {
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(!atomic_load(&channel->orphaned));
     for (unsigned i = SHMRPC_OBJECT_RESP; i <= SHMRPC_OBJECT_COUNT; i++) {
         enum shmrpc_object object = (enum shmrpc_object)(i % SHMRPC_OBJECT_COUNT);
         char file[SHMRPC_FILE_NAME_BYTES];
@@ -384,18 +348,6 @@ static struct shmrpc_channel_slot *incoming(struct shmrpc_channel *channel)
     return channel->side == SHMRPC_SIDE_CLIENT ? &channel->response : &channel->request;
 }
 
-size_t shmrpc_channel_incoming_capacity(const struct shmrpc_channel *channel)
-{
-    return channel->side == SHMRPC_SIDE_CLIENT ? channel->response.capacity
-                                               : channel->request.capacity;
-}
-
-size_t shmrpc_channel_outgoing_capacity(const struct shmrpc_channel *channel)
-{
-    return channel->side == SHMRPC_SIDE_CLIENT ? channel->request.capacity
-                                               : channel->response.capacity;
-}
-
 static enum shmrpc_status take(struct shmrpc_channel *channel, struct shmrpc_segment *segment,
                                struct shmrpc_spin *spin, struct shmrpc_deadline *deadline)
 {
@@ -428,12 +380,14 @@ enum shmrpc_status shmrpc_channel_begin(struct shmrpc_channel *channel,
     INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->complete);
     REQUIRE(!channel->inside);
+    REQUIRE(body != NULL);
     struct shmrpc_channel_slot *slot = outgoing(channel);
     enum shmrpc_status status = take(channel, &slot->empty, &slot->empty_spin, deadline);
     if (status != SHMRPC_OK)
         return status;
     channel->inside = true;
     *body = shmrpc_channel_body(channel, capacity);
+    ENSURE(*body != NULL);
     return SHMRPC_OK;
 }
 
@@ -441,23 +395,25 @@ char *shmrpc_channel_body(struct shmrpc_channel *channel, size_t *capacity)
 {
     REQUIRE(channel->inside);
     REQUIRE(capacity != NULL);
-    struct shmrpc_channel_slot *slot = outgoing(channel);
-    *capacity = slot->capacity;
-    return shmrpc_frame_body(slot->segment.map);
+    *capacity = channel->capacity;
+    return shmrpc_frame_body(outgoing(channel)->segment.map);
 }
 
 enum shmrpc_status shmrpc_channel_commit(struct shmrpc_channel *channel, size_t length)
 {
+    INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->inside);
+    REQUIRE(length <= channel->capacity);
     struct shmrpc_channel_slot *slot = outgoing(channel);
     CRASH_POINT("slot.written", NULL);
-    shmrpc_frame_seal(slot->segment.map, slot->capacity, length);
+    shmrpc_frame_seal(slot->segment.map, channel->capacity, length);
     channel->inside = false;
     return post(channel, &slot->full);
 }
 
 enum shmrpc_status shmrpc_channel_abandon(struct shmrpc_channel *channel)
 {
+    INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->inside);
     struct shmrpc_channel_slot *slot = outgoing(channel);
     shmrpc_frame_clear(slot->segment.map);
@@ -475,13 +431,15 @@ enum shmrpc_status shmrpc_channel_receive(struct shmrpc_channel *channel,
     INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->complete);
     REQUIRE(out != NULL);
+    REQUIRE(length != NULL);
     struct shmrpc_channel_slot *slot = incoming(channel);
     enum shmrpc_status status = take(channel, &slot->full, &slot->full_spin, deadline);
     if (status != SHMRPC_OK)
         return status;
-    enum shmrpc_status read = shmrpc_frame_read(slot->segment.map, slot->capacity, out, length);
+    enum shmrpc_status read = shmrpc_frame_read(slot->segment.map, channel->capacity, out, length);
     /* SRPC-RECOVER-001: whatever stood there, the slot is free again. */
     status = post(channel, &slot->empty);
+    ENSURE(read != SHMRPC_OK || *length <= channel->capacity);
     return status != SHMRPC_OK ? status : read;
 }
 
@@ -489,14 +447,16 @@ bool shmrpc_channel_withdraw(struct shmrpc_channel *channel, const void *prefix,
 {
     INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
+    REQUIRE(channel->complete);
     REQUIRE(!channel->inside);
+    REQUIRE(length <= channel->capacity);
     struct shmrpc_channel_slot *slot = &channel->request;
     /* SRPC-CALL-007, SRPC-RECOVER-003: with the token in our hand no server can take it. */
     if (channel->broken || !shmrpc_wait_try(semaphore(&slot->full)))
         return false;
     CRASH_POINT("withdraw.taken", NULL);
     /* SRPC-RECOVER-004 */
-    if (!shmrpc_frame_begins(slot->segment.map, slot->capacity, prefix, length)) {
+    if (!shmrpc_frame_begins(slot->segment.map, channel->capacity, prefix, length)) {
         (void)post(channel, &slot->full);
         return false;
     }
@@ -520,6 +480,7 @@ void shmrpc_channel_discard_response(struct shmrpc_channel *channel)
 
 bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel)
 {
+    INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
     /* SRPC-OWN-006, SRPC-OWN-007; SRPC-RECOVER-005: unmarked, a free lock proves nothing. */
     return channel->request.segment.marked && !shmrpc_lock_held(channel->request.segment.fd);
@@ -527,6 +488,7 @@ bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel)
 
 bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel)
 {
+    INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
     REQUIRE(channel->complete);
     return shmrpc_lease_take(channel->response.segment.fd) == SHMRPC_OK;
@@ -534,6 +496,7 @@ bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel)
 
 void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel)
 {
+    INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
     REQUIRE(channel->complete);
     shmrpc_lease_drop(channel->response.segment.fd);
@@ -541,11 +504,13 @@ void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel)
 
 bool shmrpc_channel_names_held(struct shmrpc_channel *channel)
 {
-    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
-    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+    INVARIANT(shmrpc_channel_check(channel));
+    INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(channel->complete);
+    for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
         char file[SHMRPC_FILE_NAME_BYTES];
-        shmrpc_name_object(channel->name, (enum shmrpc_object)i, file);
-        if (!shmrpc_segment_is(shmrpc_channel_object(channel, (enum shmrpc_object)i), file))
+        shmrpc_name_object(channel->name, i, file);
+        if (!shmrpc_segment_is(shmrpc_channel_object(channel, i), file))
             return false;
     }
     return true;
@@ -554,8 +519,8 @@ bool shmrpc_channel_names_held(struct shmrpc_channel *channel)
 bool shmrpc_channel_truncated(struct shmrpc_channel *channel)
 {
     INVARIANT(shmrpc_channel_check(channel));
-    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
-        struct shmrpc_segment *segment = shmrpc_channel_object(channel, (enum shmrpc_object)i);
+    for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+        struct shmrpc_segment *segment = shmrpc_channel_object(channel, i);
         if (segment->range != NULL && shmrpc_sigbus_hit(segment->range))
             return true;
     }
@@ -564,6 +529,7 @@ bool shmrpc_channel_truncated(struct shmrpc_channel *channel)
 
 struct shmrpc_channel_values shmrpc_channel_values(const struct shmrpc_channel *channel)
 {
+    INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->complete);
     return (struct shmrpc_channel_values){{
         shmrpc_wait_value(semaphore(&channel->request.empty)),
@@ -585,8 +551,10 @@ const char *shmrpc_channel_repair(struct shmrpc_channel *channel,
                                   const struct shmrpc_channel_values *proven)
 {
     INVARIANT(shmrpc_channel_check(channel));
+    REQUIRE(proven != NULL);
     /* SRPC-RECOVER-006 */
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(channel->complete);
     REQUIRE(!channel->inside);
     struct shmrpc_channel_values now = shmrpc_channel_values(channel);
     if (memcmp(&now, proven, sizeof now) != 0)

@@ -25,7 +25,6 @@ struct shmrpc_channel_slot {
     struct shmrpc_segment full;
     struct shmrpc_spin empty_spin;
     struct shmrpc_spin full_spin;
-    size_t capacity; /* most bytes of a message */
 };
 
 struct shmrpc_channel {
@@ -34,6 +33,7 @@ struct shmrpc_channel {
     char name[SHMRPC_MAX_NAME_BYTES + 1];
     struct shmrpc_channel_slot request;
     struct shmrpc_channel_slot response;
+    size_t capacity;       /* most bytes of a message, either way */
     bool complete;         /* all six are open and mapped */
     bool inside;           /* this side is inside its outgoing slot */
     bool broken;           /* the peer broke a rule that only a new channel cures */
@@ -83,7 +83,7 @@ enum shmrpc_status shmrpc_channel_commit(struct shmrpc_channel *channel, size_t 
 /** Leave it as it was found. OK or PROTOCOL. */
 enum shmrpc_status shmrpc_channel_abandon(struct shmrpc_channel *channel);
 /** Take the message out of the incoming slot.
- *  @param out room for shmrpc_channel_incoming_capacity() bytes.
+ *  @param out room for as many bytes as the channel's capacity.
  *  @return OK, PROTOCOL (an impossible length: the slot is free again; or broken is set), or as
  *  shmrpc_wait_take(). */
 enum shmrpc_status shmrpc_channel_receive(struct shmrpc_channel *channel,
@@ -95,15 +95,12 @@ bool shmrpc_channel_withdraw(struct shmrpc_channel *channel, const void *prefix,
 /** Throw away what waits in the response slot, if anything does. */
 void shmrpc_channel_discard_response(struct shmrpc_channel *channel);
 
-size_t shmrpc_channel_incoming_capacity(const struct shmrpc_channel *channel);
-size_t shmrpc_channel_outgoing_capacity(const struct shmrpc_channel *channel);
-
 /** Client: whether the server is known to be dead: a marked channel whose lock is free. */
 bool shmrpc_channel_server_dead(const struct shmrpc_channel *channel);
 /** Server: have the response segment for oneself, by a lease. False if any process holds it. */
 bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel);
 void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel);
-/** Server: whether all six names still lead to our objects. */
+/** Whether all six names still lead to our objects. */
 bool shmrpc_channel_names_held(struct shmrpc_channel *channel);
 /** Whether the SIGBUS handler had to replace a page of it. */
 bool shmrpc_channel_truncated(struct shmrpc_channel *channel);

@@ -42,7 +42,7 @@ static bool client_ok(const struct shmrpc_client *client)
 
 static enum shmrpc_status size_buffers(struct shmrpc_client *client, struct shmrpc_error *error)
 {
-    size_t capacity = shmrpc_channel_incoming_capacity(client->channel);
+    size_t capacity = client->channel->capacity;
     ENSURE(capacity > 0);
     if (capacity <= client->capacity)
         return SHMRPC_OK;
@@ -538,6 +538,9 @@ static enum shmrpc_status call(struct shmrpc_client *client, const char *method,
     status = send_request(client, method, arguments, &deadline);
     if (status == SHMRPC_OK)
         status = receive_response(client, &deadline);
+    /* SRPC-CALL-010: no lock speaks for an original, but its name may have gone to another server. */
+    if (status == SHMRPC_TIMEOUT && !shmrpc_channel_names_held(client->channel))
+        shmrpc_channel_close(&client->channel);
     if (status == SHMRPC_OK && result != NULL)
         *result = client->result;
     ENSURE(status != SHMRPC_OK || client->result.length > 0);

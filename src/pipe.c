@@ -44,7 +44,7 @@ static enum shmrpc_status new_pipe(struct shmrpc_channel *channel, struct shmrpc
     REQUIRE(!channel->inside);
     struct shmrpc_pipe *made = calloc(1, sizeof *made);
     if (made != NULL)
-        made->buffer = shmrpc_frame_alloc(shmrpc_channel_incoming_capacity(channel));
+        made->buffer = shmrpc_frame_alloc(channel->capacity);
     if (made == NULL || made->buffer == NULL) {
         free(made);
         shmrpc_channel_close(&channel);
@@ -213,7 +213,7 @@ enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **da
     }
     if (status != SHMRPC_OK)
         return explain(pipe, status);
-    ENSURE(received <= shmrpc_channel_incoming_capacity(pipe->channel));
+    ENSURE(received <= pipe->channel->capacity);
     *data = pipe->buffer;
     *length = received;
     return SHMRPC_OK;
@@ -222,7 +222,7 @@ enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **da
 size_t shmrpc_pipe_capacity(const struct shmrpc_pipe *pipe)
 {
     REQUIRE(pipe_ok(pipe));
-    return shmrpc_channel_outgoing_capacity(pipe->channel);
+    return pipe->channel->capacity;
 }
 
 const char *shmrpc_pipe_error(const struct shmrpc_pipe *pipe)

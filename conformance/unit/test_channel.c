@@ -465,7 +465,11 @@ static void test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never
         struct shmrpc_channel *channel = NULL;
         if (attach(stress->name, &channel) == SHMRPC_OK) {
             /* One size, so one generation. */
-            assert_int_equal(channel->request.capacity, channel->response.capacity);
+            struct stat request;
+            struct stat response;
+            assert_int_equal(fstat(channel->request.segment.fd, &request), 0);
+            assert_int_equal(fstat(channel->response.segment.fd, &response), 0);
+            assert_int_equal(request.st_size, response.st_size);
             attached++;
             shmrpc_channel_close(&channel);
         }
@@ -505,6 +509,9 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(shmrpc_channel_close(NULL));
     expect_check_failure(shmrpc_channel_close(&zero));
     expect_check_failure(support_ignore(shmrpc_channel_object(NULL, SHMRPC_OBJECT_REQ) != NULL));
+    expect_check_failure(support_ignore(shmrpc_channel_object(zero, SHMRPC_OBJECT_COUNT) != NULL));
+    expect_check_failure(
+        support_ignore(shmrpc_channel_claim("a/b", 128, SHMRPC_WAIT_BLOCK, &none, NULL)));
     expect_check_failure(
         support_ignore(shmrpc_channel_claim(NULL, 128, SHMRPC_WAIT_BLOCK, &none, NULL)));
     expect_check_failure(
@@ -527,6 +534,8 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(support_ignore(shmrpc_channel_abandon(zero)));
     expect_check_failure(support_ignore(shmrpc_channel_receive(zero, &deadline, text, &n)));
     expect_check_failure(support_ignore(shmrpc_channel_withdraw(zero, "", 0)));
+    expect_check_failure(support_ignore(shmrpc_channel_server_dead(zero)));
+    expect_check_failure(support_ignore(shmrpc_channel_names_held(zero)));
     expect_check_failure(shmrpc_channel_discard_response(zero));
     expect_check_failure(support_ignore(shmrpc_channel_truncated(zero)));
     expect_check_failure(shmrpc_channel_values(zero));
@@ -537,11 +546,14 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(support_ignore(shmrpc_channel_complete(pair.client, NULL)));
     expect_check_failure(shmrpc_channel_retire(pair.client));
     expect_check_failure(support_ignore(shmrpc_channel_receive(pair.client, &deadline, NULL, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_receive(pair.client, &deadline, text, NULL)));
+    expect_check_failure(support_ignore(shmrpc_channel_begin(pair.client, &deadline, NULL, &n)));
     expect_check_failure(support_ignore(shmrpc_channel_withdraw(pair.server, "", 0)));
+    expect_check_failure(support_ignore(shmrpc_channel_withdraw(pair.client, text, 253)));
+    expect_check_failure(support_ignore(shmrpc_channel_repair(pair.server, NULL) != NULL));
     expect_check_failure(support_ignore(shmrpc_channel_server_dead(pair.server)));
     expect_check_failure(support_ignore(shmrpc_channel_lock_clients_out(pair.client)));
     expect_check_failure(shmrpc_channel_let_clients_in(pair.client));
-    expect_check_failure(support_ignore(shmrpc_channel_names_held(pair.client)));
     expect_check_failure(support_ignore(shmrpc_channel_repair(pair.client, &values) != NULL));
     assert_int_equal(shmrpc_channel_begin(pair.client, &deadline, &body, &n), SHMRPC_OK);
     assert_int_equal(shmrpc_channel_begin(pair.server, &deadline, &body, &n), SHMRPC_OK);
@@ -560,6 +572,8 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(shmrpc_channel_discard_response(none));
     expect_check_failure(support_ignore(shmrpc_channel_lock_clients_out(none)));
     expect_check_failure(shmrpc_channel_let_clients_in(none));
+    expect_check_failure(support_ignore(shmrpc_channel_names_held(none)));
+    expect_check_failure(support_ignore(shmrpc_channel_repair(none, &values) != NULL));
     shmrpc_channel_close(&none);
     end_pair(&pair);
     free(zero);
