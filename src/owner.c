@@ -83,13 +83,14 @@ static enum shmrpc_status remove_dead(const char *name, const struct shmrpc_segm
 {
     char file[SHMRPC_FILE_NAME_BYTES];
     struct remains remains;
-    enum shmrpc_status status = collect(name, NULL, &remains, error);
+    /* The lease on req comes before the look at the others: an original that is still creating or
+     * already closing holds it, and would add or take away pieces behind that look. */
+    enum shmrpc_status status = request->marked ? SHMRPC_OK : prove_unheld(request, name, error);
+    if (status == SHMRPC_OK)
+        status = collect(name, NULL, &remains, error);
     if (status != SHMRPC_OK)
         return status;
-    if (!request->marked)
-        status = prove_unheld(request, name, error);
-    if (status == SHMRPC_OK)
-        status = prove_all_unheld(&remains, request->marked, name, error);
+    status = prove_all_unheld(&remains, request->marked, name, error);
     if (status == SHMRPC_OK) {
         unlink_all(&remains);
         shmrpc_name_object(name, SHMRPC_OBJECT_REQ, file);

@@ -433,7 +433,8 @@ SHMRPC_PUBLIC void shmrpc_client_close(struct shmrpc_client **client);
 
 /* ------------------------------------------------------------------------------------------------
  * The byte pipe below RPC: one message each way between two processes, no JSON looked at.
- * The rules of ownership, waiting and recovery are those of server and client.
+ * The rules of ownership, waiting and recovery are those of server and client. Messages carry no id of
+ * their own: a response meant for a client that died looks like the answer to the next one's request.
  */
 
 struct shmrpc_pipe;
