@@ -27,13 +27,14 @@ enum shmrpc_status shmrpc_call_start(struct shmrpc_call *call, struct shmrpc_cal
     REQUIRE(place != NULL);
     REQUIRE(place->keeper.channel != NULL);
     REQUIRE(!place->keeper.channel->inside);
+    REQUIRE(length <= place->keeper.channel->capacity);
     call->magic = MAGIC;
     call->place = place;
     call->method = NULL;
     call->running = true;
-    call->answered = false;
-    call->dropped = false;
+    call->answered = call->dropped = false;
     call->failure[0] = '\0';
+    ENSURE(call_ok(call));
     return shmrpc_envelope_read_request(place->buffer, length, &call->request);
 }
 
@@ -50,6 +51,8 @@ static enum shmrpc_status watch_response(void *context)
 /* Have the response slot, now or after some waiting. */
 static enum shmrpc_status enter_slot(struct shmrpc_call *call, char **body, size_t *capacity)
 {
+    REQUIRE(!call->answered);
+    REQUIRE(!call->dropped);
     struct shmrpc_channel *channel = channel_of(call);
     struct shmrpc_keeper *keeper = &call->place->keeper;
     if (channel->inside) {
@@ -64,14 +67,14 @@ static enum shmrpc_status enter_slot(struct shmrpc_call *call, char **body, size
         return SHMRPC_OK;
     /* SRPC-RECOVER-009 */
     call->dropped = true;
-    shmrpc_watch_log(keeper, "%s: dropped a response: its slot stayed occupied",
-                     channel->name);
+    shmrpc_watch_log(keeper, "%s: dropped a response: its slot stayed occupied", channel->name);
     return status;
 }
 
-static enum shmrpc_status begin_answer(struct shmrpc_call *call)
+enum shmrpc_status shmrpc_call_answer_begin(struct shmrpc_call *call, struct shmrpc_writer **writer)
 {
     REQUIRE(call_ok(call));
+    REQUIRE(writer != NULL);
     if (call->answered || atomic_load(&channel_of(call)->orphaned))
         return SHMRPC_INVALID;
     if (call->dropped)
@@ -79,13 +82,18 @@ static enum shmrpc_status begin_answer(struct shmrpc_call *call)
     char *body;
     size_t capacity;
     enum shmrpc_status status = enter_slot(call, &body, &capacity);
-    if (status == SHMRPC_OK)
-        shmrpc_envelope_begin_response(&call->envelope, body, capacity, &call->request.id);
-    return status;
+    if (status != SHMRPC_OK)
+        return status;
+    shmrpc_envelope_begin_response(&call->envelope, body, capacity, &call->request.id);
+    ENSURE(channel_of(call)->inside);
+    *writer = &call->envelope.writer;
+    return SHMRPC_OK;
 }
 
 void shmrpc_call_set_failure(struct shmrpc_call *call, const char *format, ...)
 {
+    REQUIRE(call_ok(call));
+    REQUIRE(format != NULL);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(call->failure, sizeof call->failure, format, arguments);
@@ -95,23 +103,24 @@ void shmrpc_call_set_failure(struct shmrpc_call *call, const char *format, ...)
     ENSURE(call->failure[0] != '\0');
 }
 
-static enum shmrpc_status commit_answer(struct shmrpc_call *call, size_t length)
+enum shmrpc_status shmrpc_call_answer_end(struct shmrpc_call *call)
 {
-    enum shmrpc_status status = shmrpc_channel_commit(channel_of(call), length);
-    call->answered = true;
-    return status;
-}
-
-static enum shmrpc_status end_answer(struct shmrpc_call *call)
-{
+    REQUIRE(call_ok(call));
+    /* SRPC-FORK-003: in a forked child the slot is no longer there. */
+    if (!channel_of(call)->inside || atomic_load(&channel_of(call)->orphaned))
+        return SHMRPC_INVALID;
+    ENSURE(!call->answered);
     size_t length;
     enum shmrpc_status status = shmrpc_envelope_end_response(&call->envelope, &length);
-    if (status == SHMRPC_OK)
-        return commit_answer(call, length);
+    if (status == SHMRPC_OK) {
+        call->answered = true;
+        return shmrpc_channel_commit(channel_of(call), length);
+    }
     /* SRPC-ENV-016, SRPC-ENV-017: told by the error reply, unless the handler answers otherwise. */
     if (status == SHMRPC_TOO_LARGE)
-        shmrpc_call_set_failure(call, "RPCError: Response too large: it exceeds the buffer's %zu bytes",
-                    channel_of(call)->capacity);
+        shmrpc_call_set_failure(
+            call, "RPCError: Response too large: it exceeds the buffer's %zu bytes",
+            channel_of(call)->capacity);
     else if (status == SHMRPC_SERIALIZATION)
         shmrpc_call_set_failure(call, "RPCSerializationError: the result cannot be serialised");
     else
@@ -119,94 +128,67 @@ static enum shmrpc_status end_answer(struct shmrpc_call *call)
     return status;
 }
 
-enum shmrpc_status shmrpc_call_answer_begin(struct shmrpc_call *call, struct shmrpc_writer **writer)
+static enum shmrpc_status answer(struct shmrpc_call *call, struct shmrpc_param value)
 {
-    REQUIRE(writer != NULL);
-    enum shmrpc_status status = begin_answer(call);
-    if (status == SHMRPC_OK)
-        *writer = &call->envelope.writer;
-    return status;
-}
-
-enum shmrpc_status shmrpc_call_answer_end(struct shmrpc_call *call)
-{
-    REQUIRE(call_ok(call));
-    /* SRPC-FORK-003: in a forked child the slot is no longer there. */
-    if (!channel_of(call)->inside || atomic_load(&channel_of(call)->orphaned))
-        return SHMRPC_INVALID;
-    return end_answer(call);
+    struct shmrpc_writer *writer;
+    enum shmrpc_status status = shmrpc_call_answer_begin(call, &writer);
+    if (status != SHMRPC_OK)
+        return status;
+    ENSURE(writer == &call->envelope.writer);
+    shmrpc_envelope_write(&call->envelope, &value);
+    return shmrpc_call_answer_end(call);
 }
 
 enum shmrpc_status shmrpc_call_answer_null(struct shmrpc_call *call)
 {
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_null(&call->envelope.writer);
-    return end_answer(call);
+    REQUIRE(call_ok(call));
+    return answer(call, shmrpc_param_null(""));
 }
 
 enum shmrpc_status shmrpc_call_answer_bool(struct shmrpc_call *call, bool value)
 {
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_bool(&call->envelope.writer, value);
-    return end_answer(call);
+    REQUIRE(call_ok(call));
+    return answer(call, shmrpc_param_bool("", value));
 }
 
 enum shmrpc_status shmrpc_call_answer_int64(struct shmrpc_call *call, int64_t value)
 {
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_int64(&call->envelope.writer, value);
-    return end_answer(call);
+    REQUIRE(call_ok(call));
+    return answer(call, shmrpc_param_int64("", value));
 }
 
 enum shmrpc_status shmrpc_call_answer_uint64(struct shmrpc_call *call, uint64_t value)
 {
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_uint64(&call->envelope.writer, value);
-    return end_answer(call);
+    REQUIRE(call_ok(call));
+    return answer(call, shmrpc_param_uint64("", value));
 }
 
 enum shmrpc_status shmrpc_call_answer_double(struct shmrpc_call *call, double value)
 {
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_double(&call->envelope.writer, value);
-    return end_answer(call);
+    REQUIRE(call_ok(call));
+    return answer(call, shmrpc_param_double("", value));
 }
 
 enum shmrpc_status shmrpc_call_answer_string(struct shmrpc_call *call, const char *data,
                                              size_t length)
 {
-    REQUIRE(data != NULL || length == 0);
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_string(&call->envelope.writer, data, length);
-    return end_answer(call);
+    REQUIRE(call_ok(call));
+    return answer(call, shmrpc_param_string("", data, length));
 }
 
 enum shmrpc_status shmrpc_call_answer_json(struct shmrpc_call *call, const char *text,
                                            size_t length)
 {
+    REQUIRE(call_ok(call));
     REQUIRE(text != NULL);
-    enum shmrpc_status status = begin_answer(call);
-    if (status != SHMRPC_OK)
-        return status;
-    shmrpc_write_json(&call->envelope.writer, text, length);
-    return end_answer(call);
+    return answer(call, shmrpc_param_json("", text, length));
 }
 
-/* Send an error reply with a text of valid UTF-8. */
 enum shmrpc_status shmrpc_call_answer_error(struct shmrpc_call *call, const char *text, size_t length)
 {
+    REQUIRE(call_ok(call));
+    REQUIRE(text != NULL);
+    REQUIRE(length > 0);
     if (call->answered || call->dropped || atomic_load(&channel_of(call)->orphaned))
         return call->dropped ? SHMRPC_TIMEOUT : SHMRPC_INVALID;
     char *body;
@@ -217,8 +199,10 @@ enum shmrpc_status shmrpc_call_answer_error(struct shmrpc_call *call, const char
     size_t message_length;
     status = shmrpc_envelope_write_error(body, capacity, &call->request.id, text, length,
                                          &message_length);
-    if (status == SHMRPC_OK)
-        return commit_answer(call, message_length);
+    if (status == SHMRPC_OK) {
+        call->answered = true;
+        return shmrpc_channel_commit(channel_of(call), message_length);
+    }
     /* SRPC-ENV-019 */
     call->dropped = true;
     shmrpc_watch_log(&call->place->keeper, "%s: dropped a request whose id leaves no room to answer",
@@ -243,6 +227,8 @@ void shmrpc_call_finish(struct shmrpc_call *call)
 /* Append text with each invalid byte replaced by U+FFFD. Returns the new end. */
 static char *append_valid(char *to, const char *text)
 {
+    REQUIRE(to != NULL);
+    REQUIRE(text != NULL);
     size_t length = strlen(text);
     while (length > 0) {
         size_t valid = shmrpc_json_utf8_prefix(text, length);
@@ -267,9 +253,8 @@ enum shmrpc_status shmrpc_call_fail(struct shmrpc_call *call, const char *type, 
     char *text = malloc(3 * (strlen(type) + strlen(message)) + sizeof ": ");
     if (text == NULL)
         return SHMRPC_SYSTEM;
-    char *end = append_valid(text, type);
-    end = append_valid(end, ": ");
-    end = append_valid(end, message);
+    char *end = append_valid(append_valid(append_valid(text, type), ": "), message);
+    ENSURE(end - text >= 2);
     enum shmrpc_status status = shmrpc_call_answer_error(call, text, (size_t)(end - text));
     free(text);
     return status;
@@ -310,65 +295,76 @@ enum shmrpc_status shmrpc_call_param(struct shmrpc_call *call, const char *name,
     return status;
 }
 
-static enum shmrpc_status wrong_type(struct shmrpc_call *call, const char *name,
-                                     const struct shmrpc_value *value, const char *wanted)
+/* Explain that a parameter is not what was wanted, or, of an integer that may be an argument of this
+ * kind, that it is out of range. */
+static enum shmrpc_status unfit(struct shmrpc_call *call, const char *name, bool out_of_range,
+                                const char *wanted)
 {
-    bool range = value->type == SHMRPC_NUMBER && shmrpc_value_is_integer(value);
-    shmrpc_call_set_failure(call, range ? "OverflowError: argument '%s' is out of the range of %s"
-                            : "TypeError: argument '%s' is not %s",
-                name, wanted);
+    REQUIRE(name != NULL);
+    REQUIRE(wanted != NULL);
+    shmrpc_call_set_failure(call,
+                            out_of_range ? "OverflowError: argument '%s' is out of the range of %s"
+                                         : "TypeError: argument '%s' is not %s",
+                            name, wanted);
     return SHMRPC_SERIALIZATION;
 }
 
 enum shmrpc_status shmrpc_call_bool(struct shmrpc_call *call, const char *name, bool *out)
 {
+    REQUIRE(call_ok(call));
+    REQUIRE(out != NULL);
     struct shmrpc_value value;
     enum shmrpc_status status = shmrpc_call_param(call, name, &value);
-    if (status == SHMRPC_OK && shmrpc_value_bool(&value, out) != SHMRPC_OK) {
-        shmrpc_call_set_failure(call, "TypeError: argument '%s' is not a boolean", name);
-        status = SHMRPC_SERIALIZATION;
-    }
+    if (status == SHMRPC_OK && shmrpc_value_bool(&value, out) != SHMRPC_OK)
+        status = unfit(call, name, false, "a boolean");
     return status;
 }
 
 enum shmrpc_status shmrpc_call_int64(struct shmrpc_call *call, const char *name, int64_t *out)
 {
+    REQUIRE(call_ok(call));
+    REQUIRE(out != NULL);
     struct shmrpc_value value;
     enum shmrpc_status status = shmrpc_call_param(call, name, &value);
     if (status == SHMRPC_OK && shmrpc_value_int64(&value, out) != SHMRPC_OK)
-        status = wrong_type(call, name, &value, "a signed 64-bit integer");
+        status = unfit(call, name, shmrpc_value_is_integer(&value), "a signed 64-bit integer");
     return status;
 }
 
 enum shmrpc_status shmrpc_call_uint64(struct shmrpc_call *call, const char *name, uint64_t *out)
 {
+    REQUIRE(call_ok(call));
+    REQUIRE(out != NULL);
     struct shmrpc_value value;
     enum shmrpc_status status = shmrpc_call_param(call, name, &value);
     if (status == SHMRPC_OK && shmrpc_value_uint64(&value, out) != SHMRPC_OK)
-        status = wrong_type(call, name, &value, "an unsigned 64-bit integer");
+        status = unfit(call, name, shmrpc_value_is_integer(&value), "an unsigned 64-bit integer");
     return status;
 }
 
 enum shmrpc_status shmrpc_call_double(struct shmrpc_call *call, const char *name, double *out)
 {
+    REQUIRE(call_ok(call));
+    REQUIRE(out != NULL);
     struct shmrpc_value value;
     enum shmrpc_status status = shmrpc_call_param(call, name, &value);
-    if (status == SHMRPC_OK && shmrpc_value_double(&value, out) != SHMRPC_OK) {
-        shmrpc_call_set_failure(call, "TypeError: argument '%s' is not a number", name);
-        status = SHMRPC_SERIALIZATION;
-    }
+    if (status == SHMRPC_OK && shmrpc_value_double(&value, out) != SHMRPC_OK)
+        status = unfit(call, name, false, "a number");
     return status;
 }
 
 bool shmrpc_call_decode(struct shmrpc_call *call, const struct shmrpc_value *value,
                         const char **data, size_t *length)
 {
+    REQUIRE(call_ok(call));
     REQUIRE(data != NULL);
     REQUIRE(length != NULL);
     if (shmrpc_value_string_view(value, data, length) == SHMRPC_OK)
         return true;
     /* A decoded string is shorter than its text, so the text's own offset is room enough, and the
      * same string always lands in the same place. */
+    ENSURE(value->text >= call->place->buffer);
+    ENSURE(value->text - call->place->buffer <= (ptrdiff_t)channel_of(call)->capacity);
     char *room = call->place->scratch + (value->text - call->place->buffer);
     size_t decoded;
     if (shmrpc_value_string(value, room, value->length, &decoded) != SHMRPC_OK)
@@ -386,10 +382,8 @@ enum shmrpc_status shmrpc_call_string(struct shmrpc_call *call, const char *name
     REQUIRE(length != NULL);
     struct shmrpc_value value;
     enum shmrpc_status status = shmrpc_call_param(call, name, &value);
-    if (status == SHMRPC_OK && !shmrpc_call_decode(call, &value, data, length)) {
-        shmrpc_call_set_failure(call, "TypeError: argument '%s' is not a string", name);
-        status = SHMRPC_SERIALIZATION;
-    }
+    if (status == SHMRPC_OK && !shmrpc_call_decode(call, &value, data, length))
+        status = unfit(call, name, false, "a string");
     return status;
 }
 
@@ -421,7 +415,8 @@ enum shmrpc_status shmrpc_call_expect(struct shmrpc_call *call, const char *cons
         if (is_expected(&key, names, count))
             continue;
         int shown = key.length < 102 ? (int)key.length - 2 : 100;
-        shmrpc_call_set_failure(call, "TypeError: got an unexpected argument '%.*s'", shown, key.text + 1);
+        shmrpc_call_set_failure(call, "TypeError: got an unexpected argument '%.*s'", shown,
+                                key.text + 1);
         return SHMRPC_INVALID;
     }
     return SHMRPC_OK;

@@ -35,28 +35,13 @@ struct shmrpc_client {
 static bool client_ok(const struct shmrpc_client *client)
 {
     return client != NULL && client->magic == CLIENT_MAGIC &&
-           (client->channel == NULL || client->capacity > 0);
+           (client->channel == NULL || client->capacity >= client->channel->capacity) &&
+           client->method_error_length <= client->capacity;
 }
 
 /* ---- Opening -------------------------------------------------------------------------------- */
 
-static enum shmrpc_status size_buffers(struct shmrpc_client *client, struct shmrpc_error *error)
-{
-    size_t capacity = client->channel->capacity;
-    ENSURE(capacity > 0);
-    if (capacity <= client->capacity)
-        return SHMRPC_OK;
-    shmrpc_frame_free(client->buffer);
-    shmrpc_frame_free(client->scratch);
-    client->capacity = 0;
-    client->buffer = shmrpc_frame_alloc(capacity);
-    client->scratch = shmrpc_frame_alloc(capacity + 1);
-    if (client->buffer == NULL || client->scratch == NULL)
-        return shmrpc_error_system(error, "cannot allocate %zu bytes for responses", capacity);
-    client->capacity = capacity;
-    return SHMRPC_OK;
-}
-
+/* Attach, and have buffers for the longest response that the channel can carry. */
 static enum shmrpc_status attach(struct shmrpc_client *client, struct shmrpc_error *error)
 {
     REQUIRE(client->channel == NULL);
@@ -64,11 +49,22 @@ static enum shmrpc_status attach(struct shmrpc_client *client, struct shmrpc_err
         shmrpc_watch_attach(client->name, &client->options, &client->channel, error);
     if (status != SHMRPC_OK)
         return status;
-    status = size_buffers(client, error);
-    if (status != SHMRPC_OK)
+    size_t capacity = client->channel->capacity;
+    if (capacity > client->capacity) {
+        shmrpc_frame_free(client->buffer);
+        shmrpc_frame_free(client->scratch);
+        client->buffer = shmrpc_frame_alloc(capacity);
+        client->scratch = shmrpc_frame_alloc(capacity + 1);
+        client->capacity = client->buffer != NULL && client->scratch != NULL ? capacity : 0;
+    }
+    if (client->capacity == 0) {
+        status = shmrpc_error_system(error, "cannot allocate %zu bytes for responses", capacity);
         shmrpc_channel_close(&client->channel);
-    ENSURE(status != SHMRPC_OK || client_ok(client));
-    return status;
+        return status;
+    }
+    ENSURE(client->capacity >= client->channel->capacity);
+    ENSURE(client_ok(client));
+    return SHMRPC_OK;
 }
 
 static void free_client(struct shmrpc_client *client)
@@ -185,122 +181,7 @@ size_t shmrpc_client_buffer_bytes(const struct shmrpc_client *client)
     return client->channel == NULL ? 0 : client->channel->response.segment.bytes;
 }
 
-/* ---- Parameters ----------------------------------------------------------------------------- */
-
-enum { KIND_NULL, KIND_BOOL, KIND_INT64, KIND_UINT64, KIND_DOUBLE, KIND_STRING, KIND_JSON };
-
-static struct shmrpc_param param(const char *name, int kind)
-{
-    REQUIRE(name != NULL);
-    return (struct shmrpc_param){.name = name, .kind = kind};
-}
-
-struct shmrpc_param shmrpc_param_null(const char *name)
-{
-    return param(name, KIND_NULL);
-}
-
-struct shmrpc_param shmrpc_param_bool(const char *name, bool value)
-{
-    struct shmrpc_param made = param(name, KIND_BOOL);
-    made.as.b = value;
-    return made;
-}
-
-struct shmrpc_param shmrpc_param_int64(const char *name, int64_t value)
-{
-    struct shmrpc_param made = param(name, KIND_INT64);
-    made.as.i = value;
-    return made;
-}
-
-struct shmrpc_param shmrpc_param_uint64(const char *name, uint64_t value)
-{
-    struct shmrpc_param made = param(name, KIND_UINT64);
-    made.as.u = value;
-    return made;
-}
-
-struct shmrpc_param shmrpc_param_double(const char *name, double value)
-{
-    struct shmrpc_param made = param(name, KIND_DOUBLE);
-    made.as.d = value;
-    return made;
-}
-
-static struct shmrpc_param param_text(const char *name, int kind, const char *data, size_t length)
-{
-    REQUIRE(data != NULL || length == 0);
-    struct shmrpc_param made = param(name, kind);
-    made.data = data;
-    made.length = length;
-    return made;
-}
-
-struct shmrpc_param shmrpc_param_string(const char *name, const char *data, size_t length)
-{
-    return param_text(name, KIND_STRING, data, length);
-}
-
-struct shmrpc_param shmrpc_param_json(const char *name, const char *text, size_t length)
-{
-    return param_text(name, KIND_JSON, text, length);
-}
-
-static void write_param(struct shmrpc_writer *writer, const struct shmrpc_param *p)
-{
-    REQUIRE(p->name != NULL);
-    REQUIRE(p->data != NULL || p->length == 0);
-    shmrpc_write_key(writer, p->name, strlen(p->name));
-    switch (p->kind) {
-    case KIND_NULL:
-        shmrpc_write_null(writer);
-        break;
-    case KIND_BOOL:
-        shmrpc_write_bool(writer, p->as.b);
-        break;
-    case KIND_INT64:
-        shmrpc_write_int64(writer, p->as.i);
-        break;
-    case KIND_UINT64:
-        shmrpc_write_uint64(writer, p->as.u);
-        break;
-    case KIND_DOUBLE:
-        shmrpc_write_double(writer, p->as.d);
-        break;
-    case KIND_STRING:
-        shmrpc_write_string(writer, p->data, p->length);
-        break;
-    case KIND_JSON:
-        shmrpc_write_json(writer, p->data, p->length);
-        break;
-    default:
-        UNREACHABLE("parameters come from shmrpc_param_*()");
-    }
-}
-
 /* ---- Calling -------------------------------------------------------------------------------- */
-
-/* What a call carries: either a list of parameters or the text of the whole object. */
-struct arguments {
-    const struct shmrpc_param *params;
-    size_t count;
-    const char *json;
-    size_t json_length;
-};
-
-static void write_arguments(struct shmrpc_writer *writer, const struct arguments *arguments)
-{
-    REQUIRE(arguments->json == NULL || arguments->count == 0);
-    if (arguments->json != NULL) {
-        shmrpc_write_json(writer, arguments->json, arguments->json_length);
-        return;
-    }
-    shmrpc_write_object_begin(writer);
-    for (size_t i = 0; i < arguments->count; i++)
-        write_param(writer, &arguments->params[i]);
-    shmrpc_write_object_end(writer);
-}
 
 static const char *own_id(const struct shmrpc_client *client)
 {
@@ -361,15 +242,12 @@ static void withdraw(struct shmrpc_client *client)
         client->maybe_executed = false;
 }
 
-/* SRPC-CALL-008 */
-static enum shmrpc_status timed_out(struct shmrpc_client *client)
-{
-    withdraw(client);
-    ENSURE(client->options.timeout_ms != SHMRPC_FOREVER);
-    return shmrpc_error_set(&client->error, SHMRPC_TIMEOUT, "no response within %d ms; the call %s",
-                            client->options.timeout_ms,
-                            client->maybe_executed ? "may have run" : "has not run");
-}
+/* What a call carries: either a list of parameters or the text of the whole object. */
+struct arguments {
+    const struct shmrpc_param *params;
+    size_t count;
+    struct shmrpc_value json; /* validated; length 0 if there is none */
+};
 
 /* SRPC-CALL-003: encoded in the slot, and if that fails the slot is left as it was found. */
 static enum shmrpc_status encode(struct shmrpc_client *client, char *body, size_t capacity,
@@ -378,10 +256,22 @@ static enum shmrpc_status encode(struct shmrpc_client *client, char *body, size_
 {
     REQUIRE(client->channel->inside);
     REQUIRE(body != NULL);
+    REQUIRE(arguments->json.length == 0 || arguments->count == 0);
     struct shmrpc_envelope envelope;
     shmrpc_envelope_begin_request(&envelope, body, capacity, own_id(client), SHMRPC_ID_BYTES,
                                   method);
-    write_arguments(&envelope.writer, arguments);
+    if (arguments->json.length > 0)
+        shmrpc_writer_value(&envelope.writer, arguments->json.text, arguments->json.length);
+    else
+        shmrpc_write_object_begin(&envelope.writer);
+    for (size_t i = 0; i < arguments->count; i++) {
+        REQUIRE(arguments->params[i].name != NULL);
+        shmrpc_write_key(&envelope.writer, arguments->params[i].name,
+                         strlen(arguments->params[i].name));
+        shmrpc_envelope_write(&envelope, &arguments->params[i]);
+    }
+    if (arguments->json.length == 0)
+        shmrpc_write_object_end(&envelope.writer);
     enum shmrpc_status status = shmrpc_envelope_end_request(&envelope, length);
     ENSURE(status != SHMRPC_OK || *length <= capacity);
     if (status == SHMRPC_OK)
@@ -492,8 +382,15 @@ static enum shmrpc_status receive_response(struct shmrpc_client *client,
             return peer_gone(client);
         }
     }
-    if (status == SHMRPC_TIMEOUT)
-        return timed_out(client);
+    /* SRPC-CALL-008 */
+    if (status == SHMRPC_TIMEOUT) {
+        withdraw(client);
+        ENSURE(client->options.timeout_ms != SHMRPC_FOREVER);
+        return shmrpc_error_set(&client->error, SHMRPC_TIMEOUT,
+                                "no response within %d ms; the call %s",
+                                client->options.timeout_ms,
+                                client->maybe_executed ? "may have run" : "has not run");
+    }
     if (status == SHMRPC_PROTOCOL && client->channel->broken)
         return broken(client);
     return status;
@@ -501,7 +398,7 @@ static enum shmrpc_status receive_response(struct shmrpc_client *client,
 
 static enum shmrpc_status prepare(struct shmrpc_client *client)
 {
-    static const struct shmrpc_value nothing = {"null", 4, SHMRPC_NULL};
+    static const struct shmrpc_value nothing = {"null", 4, SHMRPC_NULL, false};
     client->maybe_executed = false;
     client->method_error_length = 0;
     client->result = nothing;
@@ -555,8 +452,7 @@ enum shmrpc_status shmrpc_client_call(struct shmrpc_client *client, const char *
     REQUIRE(client_ok(client));
     REQUIRE(method != NULL);
     REQUIRE(params != NULL || count == 0);
-    struct arguments arguments = {params, count, NULL, 0};
-    return call(client, method, &arguments, result);
+    return call(client, method, &(struct arguments){.params = params, .count = count}, result);
 }
 
 enum shmrpc_status shmrpc_client_call_json(struct shmrpc_client *client, const char *method,
@@ -566,15 +462,16 @@ enum shmrpc_status shmrpc_client_call_json(struct shmrpc_client *client, const c
     REQUIRE(client_ok(client));
     REQUIRE(method != NULL);
     REQUIRE(params != NULL);
-    struct shmrpc_value value;
+    struct arguments arguments = {.params = NULL};
+    size_t levels;
     client->maybe_executed = false;
     client->method_error_length = 0;
     client->result.length = 0;
-    if (shmrpc_json_read(params, length, &value, NULL) != SHMRPC_OK ||
-        value.type != SHMRPC_OBJECT)
+    /* SRPC-JSON-015: the envelope around it is one more level. */
+    if (shmrpc_json_levels(params, length, &arguments.json, &levels) != SHMRPC_OK ||
+        arguments.json.type != SHMRPC_OBJECT || levels >= SHMRPC_JSON_DEPTH)
         return shmrpc_error_set(&client->error, SHMRPC_SERIALIZATION,
                                 "the parameters are not one valid JSON object");
-    struct arguments arguments = {NULL, 0, value.text, value.length};
     return call(client, method, &arguments, result);
 }
 

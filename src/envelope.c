@@ -8,6 +8,89 @@
 
 static const char request_head[] = "{\"request_id\":\"";
 
+/* ---- Values ----------------------------------------------------------------------------------- */
+
+enum { KIND_NULL, KIND_BOOL, KIND_INT64, KIND_UINT64, KIND_DOUBLE, KIND_STRING, KIND_JSON };
+
+struct shmrpc_param shmrpc_param_null(const char *name)
+{
+    REQUIRE(name != NULL);
+    return (struct shmrpc_param){.name = name, .kind = KIND_NULL};
+}
+
+struct shmrpc_param shmrpc_param_bool(const char *name, bool value)
+{
+    REQUIRE(name != NULL);
+    return (struct shmrpc_param){.name = name, .kind = KIND_BOOL, .as.b = value};
+}
+
+struct shmrpc_param shmrpc_param_int64(const char *name, int64_t value)
+{
+    REQUIRE(name != NULL);
+    return (struct shmrpc_param){.name = name, .kind = KIND_INT64, .as.i = value};
+}
+
+struct shmrpc_param shmrpc_param_uint64(const char *name, uint64_t value)
+{
+    REQUIRE(name != NULL);
+    return (struct shmrpc_param){.name = name, .kind = KIND_UINT64, .as.u = value};
+}
+
+struct shmrpc_param shmrpc_param_double(const char *name, double value)
+{
+    REQUIRE(name != NULL);
+    return (struct shmrpc_param){.name = name, .kind = KIND_DOUBLE, .as.d = value};
+}
+
+struct shmrpc_param shmrpc_param_string(const char *name, const char *data, size_t length)
+{
+    REQUIRE(name != NULL);
+    REQUIRE(data != NULL || length == 0);
+    return (struct shmrpc_param){.name = name, .kind = KIND_STRING, .data = data, .length = length};
+}
+
+struct shmrpc_param shmrpc_param_json(const char *name, const char *text, size_t length)
+{
+    REQUIRE(name != NULL);
+    REQUIRE(text != NULL || length == 0);
+    return (struct shmrpc_param){.name = name, .kind = KIND_JSON, .data = text, .length = length};
+}
+
+void shmrpc_envelope_write(struct shmrpc_envelope *envelope, const struct shmrpc_param *value)
+{
+    REQUIRE(envelope != NULL);
+    REQUIRE(value != NULL);
+    REQUIRE(value->data != NULL || value->length == 0);
+    struct shmrpc_writer *writer = &envelope->writer;
+    switch (value->kind) {
+    case KIND_NULL:
+        shmrpc_write_null(writer);
+        break;
+    case KIND_BOOL:
+        shmrpc_write_bool(writer, value->as.b);
+        break;
+    case KIND_INT64:
+        shmrpc_write_int64(writer, value->as.i);
+        break;
+    case KIND_UINT64:
+        shmrpc_write_uint64(writer, value->as.u);
+        break;
+    case KIND_DOUBLE:
+        shmrpc_write_double(writer, value->as.d);
+        break;
+    case KIND_STRING:
+        shmrpc_write_string(writer, value->data, value->length);
+        break;
+    case KIND_JSON:
+        shmrpc_write_json(writer, value->data, value->length);
+        break;
+    default:
+        UNREACHABLE("values come from shmrpc_param_*()");
+    }
+}
+
+/* ---- Reading ---------------------------------------------------------------------------------- */
+
 static bool find(const struct shmrpc_members *members, const char *key, struct shmrpc_value *value)
 {
     return shmrpc_members_find(members, key, strlen(key), value) == SHMRPC_OK;
@@ -69,12 +152,14 @@ enum shmrpc_status shmrpc_envelope_read_response(const char *text, size_t length
     response->id = id;
     /* SRPC-ENV-008: an absent result reads as null; so does an absent or empty error. */
     if (!find(&outer, "result", &response->result))
-        response->result = (struct shmrpc_value){"null", 4, SHMRPC_NULL};
+        response->result = (struct shmrpc_value){"null", 4, SHMRPC_NULL, false};
     if (!find(&outer, "error", &response->error) || response->error.type == SHMRPC_NULL ||
         (response->error.type == SHMRPC_STRING && response->error.length == 2))
-        response->error = (struct shmrpc_value){"", 0, SHMRPC_NULL};
+        response->error = (struct shmrpc_value){"", 0, SHMRPC_NULL, false};
     return SHMRPC_OK;
 }
+
+/* ---- Writing ---------------------------------------------------------------------------------- */
 
 size_t shmrpc_envelope_request_prefix(const char *id, size_t id_length, char *out)
 {

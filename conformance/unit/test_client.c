@@ -1258,6 +1258,12 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(support_ignore(shmrpc_client_error(garbage)));
     expect_check_failure(support_ignore(shmrpc_client_buffer_bytes(garbage)));
     expect_check_failure(shmrpc_param_null(NULL));
+    expect_check_failure(shmrpc_param_bool(NULL, true));
+    expect_check_failure(shmrpc_param_int64(NULL, 1));
+    expect_check_failure(shmrpc_param_uint64(NULL, 1));
+    expect_check_failure(shmrpc_param_double(NULL, 1));
+    expect_check_failure(shmrpc_param_string(NULL, "x", 1));
+    expect_check_failure(shmrpc_param_json(NULL, "1", 1));
     expect_check_failure(shmrpc_param_string("x", NULL, 1));
     expect_check_failure(shmrpc_param_json("x", NULL, 1));
     expect_check_failure(shmrpc_client_method_error(garbage, &data, &length));
