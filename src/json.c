@@ -4,121 +4,156 @@
 #include "json_number.h"
 #include "json_text.h"
 
-#include <string.h>
-
 /* ------------------------------------------------------------------------------------------------
  * The scanner: one pass, no recursion. Its functions take the place they read at and return the
  * place behind what they read, or null once the text is refused.
  */
 
-/** Members are remembered of the containers on the levels 1 and 2 only. */
-enum { REMEMBERED_LEVELS = 2 };
-
 struct scan {
     const char *end;
-    const char *offence;
-    size_t depth;
+    const char *offence; /* set once the text is refused */
+    const char *seen;    /* the block of bytes that was looked at last */
+    uint64_t special;    /* one bit for each byte of it that is not plain or not in the text */
+    size_t depth;        /* how many containers are open */
     size_t deepest;
-    bool in_object;  /* the innermost open container is an object */
-    bool inner_next; /* the key before the value was the inner key */
-    const char *inner_key;
-    size_t inner_key_length;
-    struct shmrpc_members *outer;
-    struct shmrpc_members *inner;
-    /* The members being remembered of the innermost open container, or null; the place of the one
-     * being read, or null; and for the open container on each level what now is while it is the
-     * innermost. */
-    struct shmrpc_members *now;
-    struct shmrpc_member *slot;
-    struct shmrpc_members *members[REMEMBERED_LEVELS + 1];
     unsigned char objects[SHMRPC_JSON_DEPTH / 8]; /* one bit a level: 1 object, 0 array */
 };
 
+/** Ready to read from begin to end. The bits of the levels are set when a container opens. */
+static inline void scan_init(struct scan *scan, const char *begin, const char *end)
+{
+    INVARIANT(begin != NULL);
+    INVARIANT(begin <= end);
+    scan->end = end;
+    scan->offence = NULL;
+    scan->seen = begin;
+    scan->special = 0;
+    scan->depth = 0;
+    scan->deepest = 0;
+}
+
 static const char *refuse(struct scan *scan, const char *offence)
 {
-    INVARIANT(offence != NULL && offence <= scan->end);
+    INVARIANT(scan->offence == NULL);
+    INVARIANT(offence != NULL);
+    INVARIANT(offence <= scan->end);
     scan->offence = offence;
     return NULL;
 }
 
-/** The rest of a string from where its first plain bytes end. */
-static const char *scan_string_rest(struct scan *scan, const char *at)
+/** Look at the next block, and on while all is plain. @return as plain_end(). */
+static const char *plain_end_far(struct scan *scan, const char *at)
 {
+    enum { BLOCK = SHMRPC_JSON_BLOCK_BYTES };
+    INVARIANT(scan->seen <= at);
+    const char *end = scan->end;
+    while (at < end) {
+        const char *block = at;
+        char padded[BLOCK] = {0};
+        if (end - at >= BLOCK) {
+            scan->seen = at;
+        } else if (end - scan->seen >= BLOCK) {
+            block = scan->seen = end - BLOCK;
+        } else {
+            scan->seen = at;
+            block = memcpy(padded, at, (size_t)(end - at));
+        }
+        scan->special = shmrpc_json_block_special(block);
+        uint64_t special = scan->special >> (at - scan->seen);
+        if (special != 0)
+            return at + __builtin_ctzll(special);
+        at = scan->seen + BLOCK;
+        while (end - at >= BLOCK && shmrpc_json_block_is_plain(at))
+            at += BLOCK;
+    }
+    ENSURE(at == end);
+    return at;
+}
+
+/** The first byte from at on that is not plain, or the end. */
+static inline const char *plain_end(struct scan *scan, const char *at)
+{
+    size_t ahead = (size_t)(at - scan->seen);
+    uint64_t special = ahead < SHMRPC_JSON_BLOCK_BYTES ? scan->special >> ahead : 0;
+    return special != 0 ? at + __builtin_ctzll(special) : plain_end_far(scan, at);
+}
+
+/** The rest of a string from where its first plain bytes end. */
+static const char *scan_string_rest(struct scan *scan, const char *at, bool *plain)
+{
+    INVARIANT(at <= scan->end);
+    INVARIANT(plain != NULL);
     const char *end = scan->end;
     for (;;) {
         if (at == end)
             return refuse(scan, end);
         if (*at == '"')
             return at + 1;
+        const char *offence = at;
+        const char *behind = NULL;
         if (*at == '\\') {
-            const char *offence;
-            at = shmrpc_json_escape_end(at, end, &offence);
-            if (at == NULL)
-                return refuse(scan, offence);
+            unsigned code;
+            behind = shmrpc_json_escape_end(at, end, &code, &offence);
+            *plain = false;
         } else if ((unsigned char)*at >= 0x80) {
             /* SRPC-JSON-002 */
-            const char *wide = shmrpc_json_wide_end(at, end);
-            if (wide == at)
-                return refuse(scan, shmrpc_json_utf8_offence(at, end));
-            at = wide;
-        } else {
-            /* SRPC-JSON-001: a control character must be escaped. */
-            return refuse(scan, at);
+            behind = shmrpc_json_wide_end(at, end, &offence);
         }
-        /* Where one escape follows another there is nothing to search. */
-        if (at < end && shmrpc_json_is_plain(*at))
-            at = shmrpc_json_plain_end(at, end);
+        /* SRPC-JSON-001: a control character must be escaped. */
+        if (behind == NULL || behind == at)
+            return refuse(scan, offence);
+        at = plain_end(scan, behind);
     }
 }
 
-static inline const char *scan_string(struct scan *scan, const char *at)
+/** @param plain set to whether the string has no escapes. */
+static inline const char *scan_string(struct scan *scan, const char *at, bool *plain)
 {
-    const char *plain = shmrpc_json_plain_end(at + 1, scan->end);
-    return plain < scan->end && *plain == '"' ? plain + 1 : scan_string_rest(scan, plain);
+    INVARIANT(at < scan->end);
+    *plain = true;
+    const char *behind = plain_end(scan, at + 1);
+    return behind < scan->end && *behind == '"' ? behind + 1 : scan_string_rest(scan, behind, plain);
 }
 
-static inline const char *skip_digits(const char *at, const char *end)
+/** At least one digit. */
+static inline const char *scan_digits(struct scan *scan, const char *begin)
 {
-    while (at < end && *at >= '0' && *at <= '9')
+    INVARIANT(begin <= scan->end);
+    const char *at = begin;
+    while (at < scan->end && *at >= '0' && *at <= '9')
         at++;
-    return at;
+    return at > begin ? at : refuse(scan, at);
 }
 
 static const char *scan_number(struct scan *scan, const char *begin)
 {
+    INVARIANT(begin < scan->end);
     const char *end = scan->end;
-    const char *at = begin + (*begin == '-');
-    const char *integer = at;
-    bool exponent = false;
+    const char *integer = begin + (*begin == '-');
     /* SRPC-JSON-001: a zero stands alone. */
-    at = at < end && *at == '0' ? at + 1 : skip_digits(at, end);
-    if (at == integer)
-        return refuse(scan, at);
-    size_t digits = (size_t)(at - integer);
-    if (at < end && *at == '.') {
-        const char *fraction = ++at;
-        at = skip_digits(at, end);
-        if (at == fraction)
-            return refuse(scan, at);
-    }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        exponent = true;
+    bool zero = integer < end && *integer == '0';
+    const char *at = zero ? integer + 1 : scan_digits(scan, integer);
+    size_t digits = at != NULL ? (size_t)(at - integer) : 0;
+    if (at != NULL && at < end && *at == '.')
+        at = scan_digits(scan, at + 1);
+    bool exponent = at != NULL && at < end && (*at == 'e' || *at == 'E');
+    if (exponent) {
         at++;
         if (at < end && (*at == '+' || *at == '-'))
             at++;
-        const char *power = at;
-        at = skip_digits(at, end);
-        if (at == power)
-            return refuse(scan, at);
+        at = scan_digits(scan, at);
     }
     /* SRPC-JSON-008: without an exponent, 308 digits before the point always fit. */
-    if ((exponent || digits > 308) && !shmrpc_json_number_fits(begin, (size_t)(at - begin)))
+    if (at != NULL && (exponent || digits > 308) &&
+        !shmrpc_json_number_fits(begin, (size_t)(at - begin)))
         return refuse(scan, begin);
+    ENSURE(at == NULL || at > begin);
     return at;
 }
 
 static const char *scan_literal(struct scan *scan, const char *at, const char *literal)
 {
+    INVARIANT(at < scan->end);
     INVARIANT(*at == *literal);
     for (; *literal != '\0'; literal++, at++)
         if (at == scan->end || *at != *literal)
@@ -126,233 +161,241 @@ static const char *scan_literal(struct scan *scan, const char *at, const char *l
     return at;
 }
 
-static inline void remember_in(struct scan *scan, struct shmrpc_members *members)
+/** Read what is neither object nor array; of the value, set all but where it stands. */
+static inline const char *scan_scalar(struct scan *scan, const char *at, struct shmrpc_value *value)
 {
-    scan->now = members;
-    scan->slot = members != NULL && members->count < SHMRPC_JSON_REMEMBERED
-                     ? &members->list[members->count]
-                     : NULL;
-}
-
-/** Whose members the container that opens at at has to be remembered as, or null. */
-static inline struct shmrpc_members *members_wanted(const struct scan *scan, const char *at)
-{
-    if (scan->depth == 0)
-        return *at == '{' ? scan->outer : NULL;
-    return scan->inner_next && *at == '{' ? scan->inner : NULL;
-}
-
-static inline const char *scan_open(struct scan *scan, const char *at)
-{
-    /* SRPC-JSON-007 */
-    if (scan->depth == SHMRPC_JSON_DEPTH)
-        return refuse(scan, at);
-    struct shmrpc_members *members = NULL;
-    if (scan->depth < REMEMBERED_LEVELS) {
-        members = members_wanted(scan, at);
-        scan->members[scan->depth + 1] = members;
-        scan->inner_next = false;
-        if (members != NULL)
-            members->object = (struct shmrpc_value){at, 0, SHMRPC_OBJECT};
-    }
-    remember_in(scan, members);
-    scan->in_object = *at == '{';
-    unsigned char bit = (unsigned char)(1u << scan->depth % 8);
-    unsigned char *byte = &scan->objects[scan->depth / 8];
-    *byte = (unsigned char)(scan->in_object ? *byte | bit : *byte & ~bit);
-    scan->depth++;
-    if (scan->deepest < scan->depth)
-        scan->deepest = scan->depth;
-    return shmrpc_json_skip_space(at + 1, scan->end);
-}
-
-/** Close the innermost container; at is its closing bracket. */
-static inline const char *scan_close(struct scan *scan, const char *at)
-{
-    at++;
-    if (scan->now != NULL)
-        scan->now->object.length = (size_t)(at - scan->now->object.text);
-    scan->depth--;
-    if (scan->depth <= REMEMBERED_LEVELS)
-        remember_in(scan, scan->members[scan->depth]);
-    scan->in_object = false;
-    if (scan->depth > 0) {
-        size_t level = scan->depth - 1;
-        scan->in_object = (scan->objects[level / 8] >> level % 8 & 1) != 0;
-    }
-    return at;
-}
-
-static inline char closing_bracket(const struct scan *scan)
-{
-    return scan->in_object ? '}' : ']';
-}
-
-/** Read a scalar, an empty container, or the opening bracket of one that is not empty (*opened). */
-static inline const char *scan_value(struct scan *scan, const char *at, bool *opened)
-{
-    *opened = false;
-    if (at == scan->end)
-        return refuse(scan, at);
-    if (scan->inner_next) {
-        /* SRPC-JSON-006: this one replaces whatever an earlier duplicate was. */
-        scan->inner->object = (struct shmrpc_value){NULL, 0, SHMRPC_NULL};
-        scan->inner->count = 0;
-    }
-    if (scan->slot != NULL) {
-        scan->slot->value.text = at;
-        scan->slot->value.type = shmrpc_json_type_by_first(*at);
-    }
+    INVARIANT(at < scan->end);
+    INVARIANT(value != NULL);
+    value->plain = false;
     switch (*at) {
     case '"':
-        at = scan_string(scan, at);
-        break;
-    case '{':
-    case '[':
-        at = scan_open(scan, at);
-        if (at == NULL || at == scan->end || *at != closing_bracket(scan)) {
-            *opened = true;
-            return at;
-        }
-        return scan_close(scan, at);
+        value->type = SHMRPC_STRING;
+        return scan_string(scan, at, &value->plain);
     case 't':
-        at = scan_literal(scan, at, "true");
-        break;
+        value->type = SHMRPC_BOOL;
+        return scan_literal(scan, at, "true");
     case 'f':
-        at = scan_literal(scan, at, "false");
-        break;
+        value->type = SHMRPC_BOOL;
+        return scan_literal(scan, at, "false");
     case 'n':
-        at = scan_literal(scan, at, "null");
-        break;
+        value->type = SHMRPC_NULL;
+        return scan_literal(scan, at, "null");
     default:
-        at = scan_number(scan, at);
-        break;
-    }
-    scan->inner_next = false;
-    return at;
-}
-
-/** Behind a whole value: close what ends here and step over the comma. Ends with depth 0 behind the
- *  document, else where the next key or value is due. */
-static inline const char *scan_behind(struct scan *scan, const char *at)
-{
-    for (;;) {
-        if (scan->now != NULL) {
-            if (scan->slot != NULL)
-                scan->slot->value.length = (size_t)(at - scan->slot->value.text);
-            scan->now->count++;
-            remember_in(scan, scan->now);
-        }
-        if (scan->depth == 0)
-            return at;
-        at = shmrpc_json_skip_space(at, scan->end);
-        if (at == scan->end)
-            return refuse(scan, at);
-        if (*at == ',')
-            return shmrpc_json_skip_space(at + 1, scan->end);
-        if (*at != closing_bracket(scan))
-            return refuse(scan, at);
-        at = scan_close(scan, at);
+        value->type = SHMRPC_NUMBER;
+        return scan_number(scan, at);
     }
 }
 
-static inline bool is_inner_key(const struct scan *scan, const char *text, size_t length)
+/** Say where a value stands, if it was not refused (end is null). Field by field: a struct that is
+ *  copied is loaded before its stores can be forwarded. */
+static inline void describe(struct shmrpc_value *value, const char *begin, const char *end,
+                            enum shmrpc_type type, bool plain)
 {
-    /* The first byte tells most other keys apart, and no key is shorter than what it decodes to. */
-    if (length < scan->inner_key_length + 2 || (text[1] != *scan->inner_key && text[1] != '\\'))
-        return false;
-    const struct shmrpc_value key = {text, length, SHMRPC_STRING};
-    return shmrpc_json_string_equals(&key, scan->inner_key, scan->inner_key_length);
+    INVARIANT(value != NULL);
+    INVARIANT(end == NULL || begin <= end);
+    value->text = begin;
+    value->length = end != NULL ? (size_t)(end - begin) : 0;
+    value->type = type;
+    value->plain = plain;
 }
 
 /** Read a key and its colon. */
-static inline const char *scan_key(struct scan *scan, const char *at)
+static inline const char *scan_key(struct scan *scan, const char *at, struct shmrpc_value *key)
 {
+    INVARIANT(at <= scan->end);
+    INVARIANT(key != NULL);
     if (at == scan->end || *at != '"')
         return refuse(scan, at);
-    const char *begin = at;
-    at = scan_string(scan, at);
-    if (at == NULL)
+    const char *behind = scan_string(scan, at, &key->plain);
+    if (behind == NULL)
         return NULL;
-    size_t length = (size_t)(at - begin);
-    if (scan->slot != NULL) {
-        /* Field by field: a copied struct would be loaded before its stores can be forwarded. */
-        scan->slot->key.text = begin;
-        scan->slot->key.length = length;
-        scan->slot->key.type = SHMRPC_STRING;
-    }
-    if (scan->depth == 1 && scan->inner != NULL)
-        scan->inner_next = is_inner_key(scan, begin, length);
-    at = shmrpc_json_skip_space(at, scan->end);
+    describe(key, at, behind, SHMRPC_STRING, key->plain);
+    at = shmrpc_json_skip_space(behind, scan->end);
     if (at == scan->end || *at != ':')
         return refuse(scan, at);
     return shmrpc_json_skip_space(at + 1, scan->end);
 }
 
+/** Behind a value: step over a comma or a closing bracket. @param more whether it was a comma. */
+static inline const char *scan_comma(struct scan *scan, const char *at, char closing, bool *more)
+{
+    INVARIANT(at <= scan->end);
+    INVARIANT(closing == '}' || closing == ']');
+    at = shmrpc_json_skip_space(at, scan->end);
+    if (at == scan->end || (*at != ',' && *at != closing))
+        return refuse(scan, at);
+    *more = *at == ',';
+    return *more ? shmrpc_json_skip_space(at + 1, scan->end) : at + 1;
+}
+
+/** Step over an opening bracket, and over the closing one of an empty container (*more is false). */
+static inline const char *scan_open(struct scan *scan, const char *at, bool *more)
+{
+    INVARIANT(at < scan->end);
+    INVARIANT(*at == '{' || *at == '[');
+    /* SRPC-JSON-007 */
+    if (scan->depth == SHMRPC_JSON_DEPTH)
+        return refuse(scan, at);
+    char closing = *at == '{' ? '}' : ']';
+    shmrpc_json_level_set(scan->objects, scan->depth++, *at == '{');
+    if (scan->deepest < scan->depth)
+        scan->deepest = scan->depth;
+    at = shmrpc_json_skip_space(at + 1, scan->end);
+    *more = at == scan->end || *at != closing;
+    return *more ? at : at + 1;
+}
+
 /** Read one value with all that is in it. */
 static const char *scan_tree(struct scan *scan, const char *at)
 {
-    INVARIANT(scan->depth == 0);
+    INVARIANT(scan->depth <= SHMRPC_JSON_DEPTH);
+    INVARIANT(at <= scan->end);
+    size_t outside = scan->depth;
+    struct shmrpc_value ignored;
     do {
-        bool opened;
-        at = scan_value(scan, at, &opened);
-        if (at != NULL && !opened)
-            at = scan_behind(scan, at);
-        if (at != NULL && scan->in_object)
-            at = scan_key(scan, at);
-    } while (at != NULL && scan->depth > 0);
+        bool more = false;
+        if (at == scan->end)
+            return refuse(scan, at);
+        if (*at == '{' || *at == '[') {
+            at = scan_open(scan, at, &more);
+            scan->depth -= at != NULL && !more;
+        } else {
+            at = scan_scalar(scan, at, &ignored);
+        }
+        /* Behind a whole value: close what ends here. */
+        while (at != NULL && !more && scan->depth > outside) {
+            bool object = shmrpc_json_in_object(scan->objects, scan->depth);
+            at = scan_comma(scan, at, object ? '}' : ']', &more);
+            scan->depth -= at != NULL && !more;
+        }
+        if (at != NULL && more && shmrpc_json_in_object(scan->objects, scan->depth))
+            at = scan_key(scan, at, &ignored);
+    } while (at != NULL && scan->depth > outside);
+    ENSURE(at == NULL || scan->depth == outside);
     ENSURE(at == NULL || at <= scan->end);
     return at;
 }
 
-/** All but the bits of the levels, which scan_open() sets one by one. */
-static void scan_init(struct scan *scan, struct shmrpc_members *outer, struct shmrpc_members *inner)
+/** Read one value with all that is in it and describe it. */
+static inline const char *scan_value(struct scan *scan, const char *at, struct shmrpc_value *value)
 {
-    scan->offence = NULL;
-    scan->depth = 0;
-    scan->deepest = 0;
-    scan->in_object = false;
-    scan->inner_next = false;
-    scan->inner_key = NULL;
-    scan->inner_key_length = 0;
-    scan->outer = outer;
-    scan->inner = inner;
-    scan->now = NULL;
-    scan->slot = NULL;
-    for (size_t i = 0; i <= REMEMBERED_LEVELS; i++)
-        scan->members[i] = NULL;
+    INVARIANT(at <= scan->end);
+    if (at == scan->end)
+        return refuse(scan, at);
+    const char *begin = at;
+    if (*at == '{' || *at == '[') {
+        at = scan_tree(scan, at);
+        describe(value, begin, at, *begin == '{' ? SHMRPC_OBJECT : SHMRPC_ARRAY, false);
+    } else {
+        at = scan_scalar(scan, at, value);
+        describe(value, begin, at, value->type, value->plain);
+    }
+    return at;
 }
 
-static bool scan_document(struct scan *scan, const char *text, size_t length,
-                          struct shmrpc_value *root)
-{
-    REQUIRE(text != NULL || length == 0);
-    REQUIRE(root != NULL);
-    if (text == NULL)
-        text = "";
-    scan->end = text + length;
-    /* SRPC-JSON-003: a byte order mark is neither white space nor the start of a value. */
-    const char *begin = shmrpc_json_skip_space(text, scan->end);
-    const char *at = scan_tree(scan, begin);
-    if (at == NULL)
-        return false;
-    /* SRPC-JSON-003, SRPC-JSON-005 */
-    const char *rest = shmrpc_json_skip_space(at, scan->end);
-    if (rest != scan->end) {
-        scan->offence = rest;
-        return false;
-    }
-    *root = (struct shmrpc_value){begin, (size_t)(at - begin), shmrpc_json_type_by_first(*begin)};
-    return true;
-}
+/* ------------------------------------------------------------------------------------------------
+ * Documents: the members of the root object, and of one object in it, are remembered.
+ */
 
 /** Nothing is known of an object; the list itself is left as it is. */
 static void members_clear(struct shmrpc_members *members)
 {
     if (members == NULL)
         return;
-    members->object = (struct shmrpc_value){NULL, 0, SHMRPC_NULL};
+    describe(&members->object, NULL, NULL, SHMRPC_NULL, false);
     members->count = 0;
+}
+
+/** Where the next member goes: into the list, or nowhere once that is full or where there is none. */
+static inline struct shmrpc_member *members_next(struct shmrpc_members *members,
+                                                 struct shmrpc_member *nowhere)
+{
+    INVARIANT(nowhere != NULL);
+    if (members == NULL)
+        return nowhere;
+    size_t index = members->count++;
+    return index < SHMRPC_JSON_REMEMBERED ? &members->list[index] : nowhere;
+}
+
+/** Read the root of the document and remember the members of an object; outer and inner may be
+ *  null. The value of an inner key is read by the same loop, if it is an object. */
+static const char *scan_root(struct scan *scan, const char *at, struct shmrpc_value *root,
+                             struct shmrpc_members *outer, struct shmrpc_members *inner,
+                             const char *inner_key)
+{
+    INVARIANT(scan->depth == 0);
+    INVARIANT(at <= scan->end);
+    if (at == scan->end || *at != '{')
+        return scan_value(scan, at, root);
+    size_t inner_length = inner != NULL ? strlen(inner_key) : 0;
+    struct shmrpc_members *now = outer; /* of the object that is being read */
+    struct shmrpc_member nowhere;
+    struct shmrpc_value *inner_value = NULL;
+    const char *inner_begin = NULL;
+    const char *root_begin = at;
+    bool more = false;
+    at = scan_open(scan, at, &more);
+    for (;;) {
+        while (at != NULL && more) {
+            struct shmrpc_member *member = members_next(now, &nowhere);
+            at = scan_key(scan, at, &member->key);
+            bool is_inner = at != NULL && inner != NULL && scan->depth == 1 &&
+                            shmrpc_json_key_is(&member->key, inner_key, inner_length);
+            /* SRPC-JSON-006: it replaces whatever an earlier duplicate was. */
+            if (is_inner)
+                members_clear(inner);
+            if (is_inner && at < scan->end && *at == '{') {
+                now = inner;
+                inner_begin = at;
+                inner_value = &member->value;
+                at = scan_open(scan, at, &more);
+                continue;
+            }
+            if (at != NULL)
+                at = scan_value(scan, at, &member->value);
+            if (at != NULL)
+                at = scan_comma(scan, at, '}', &more);
+        }
+        if (at == NULL || --scan->depth == 0)
+            break;
+        describe(inner_value, inner_begin, at, SHMRPC_OBJECT, false);
+        describe(&inner->object, inner_begin, at, SHMRPC_OBJECT, false);
+        now = outer;
+        at = scan_comma(scan, at, '}', &more);
+    }
+    describe(root, root_begin, at, SHMRPC_OBJECT, false);
+    if (outer != NULL)
+        describe(&outer->object, root_begin, at, SHMRPC_OBJECT, false);
+    ENSURE(at == NULL || scan->depth == 0);
+    return at;
+}
+
+static bool scan_document(struct scan *scan, const char *text, size_t length,
+                          struct shmrpc_value *root, struct shmrpc_members *outer,
+                          struct shmrpc_members *inner, const char *inner_key)
+{
+    REQUIRE(text != NULL || length == 0);
+    REQUIRE(length <= PTRDIFF_MAX);
+    REQUIRE(root != NULL);
+    if (text == NULL)
+        text = "";
+    scan_init(scan, text, text + length);
+    /* SRPC-JSON-003: a byte order mark is neither white space nor the start of a value. */
+    const char *at = shmrpc_json_skip_space(text, scan->end);
+    struct shmrpc_value value;
+    at = scan_root(scan, at, &value, outer, inner, inner_key);
+    if (at == NULL)
+        return false;
+    /* SRPC-JSON-003, SRPC-JSON-005 */
+    at = shmrpc_json_skip_space(at, scan->end);
+    if (at != scan->end) {
+        refuse(scan, at);
+        return false;
+    }
+    describe(root, value.text, value.text + value.length, value.type, value.plain);
+    ENSURE(root->length > 0);
+    ENSURE(root->length <= length);
+    return true;
 }
 
 enum shmrpc_status shmrpc_json_scan(const char *text, size_t length, const char *inner_key,
@@ -364,15 +407,12 @@ enum shmrpc_status shmrpc_json_scan(const char *text, size_t length, const char 
     members_clear(outer);
     members_clear(inner);
     struct scan scan;
-    scan_init(&scan, outer, inner);
-    if (inner != NULL) {
-        scan.inner_key = inner_key;
-        scan.inner_key_length = strlen(inner_key);
-    }
-    if (scan_document(&scan, text, length, root))
+    if (scan_document(&scan, text, length, root, outer, inner, inner_key))
         return SHMRPC_OK;
     members_clear(outer);
     members_clear(inner);
+    INVARIANT(scan.offence != NULL);
+    INVARIANT(scan.offence <= scan.end);
     if (error_offset != NULL)
         *error_offset = length - (size_t)(scan.end - scan.offence);
     return SHMRPC_SERIALIZATION;
@@ -383,8 +423,7 @@ enum shmrpc_status shmrpc_json_levels(const char *text, size_t length, struct sh
 {
     REQUIRE(levels != NULL);
     struct scan scan;
-    scan_init(&scan, NULL, NULL);
-    if (!scan_document(&scan, text, length, root))
+    if (!scan_document(&scan, text, length, root, NULL, NULL, NULL))
         return SHMRPC_SERIALIZATION;
     *levels = scan.deepest;
     ENSURE(*levels <= SHMRPC_JSON_DEPTH);
@@ -395,4 +434,14 @@ enum shmrpc_status shmrpc_json_read(const char *text, size_t length, struct shmr
                                     size_t *error_offset)
 {
     return shmrpc_json_scan(text, length, NULL, value, NULL, NULL, error_offset);
+}
+
+const char *shmrpc_json_value_end(const char *at, const char *end, struct shmrpc_value *value)
+{
+    REQUIRE(at != NULL);
+    REQUIRE(at <= end);
+    REQUIRE(value != NULL);
+    struct scan scan;
+    scan_init(&scan, at, end);
+    return scan_value(&scan, at, value);
 }

@@ -66,8 +66,4 @@ void shmrpc_writer_value(struct shmrpc_writer *writer, const char *text, size_t 
  *  the last raw bytes. */
 bool shmrpc_writer_complete(const struct shmrpc_writer *writer);
 
-/** For tests and fuzzers: use the portable code instead of the vector code from now on. Both give
- *  the same verdicts and the same output. */
-void shmrpc_json_use_portable(bool portable);
-
 #endif

@@ -62,20 +62,20 @@ static int64_t exponent_read(const char *at, const char *end)
     return negative ? -exponent : exponent;
 }
 
+/** Read a number in the grammar of JSON, but with any bytes but digits and e as its radix character. */
 static void decimal_read(struct decimal *decimal, const char *text, size_t length)
 {
-    REQUIRE(text != NULL && length > 0);
+    REQUIRE(text != NULL);
+    REQUIRE(length > 0);
     const char *at = text;
     const char *end = text + length;
     decimal->negative = *at == '-';
     decimal->more = false;
     decimal->count = 0;
     decimal->point = 0;
-    if (decimal->negative)
-        at++;
     bool fraction = false;
-    for (; at < end && (is_digit(*at) || *at == '.'); at++) {
-        if (*at == '.') {
+    for (at += decimal->negative; at < end && *at != 'e' && *at != 'E'; at++) {
+        if (!is_digit(*at)) {
             fraction = true;
             continue;
         }
@@ -89,9 +89,10 @@ static void decimal_read(struct decimal *decimal, const char *text, size_t lengt
         else
             decimal->more |= *at != '0';
     }
-    if (at < end && (*at == 'e' || *at == 'E'))
+    if (at < end)
         decimal->point += exponent_read(at + 1, end);
     ENSURE(decimal->count <= DIGITS);
+    ENSURE(decimal->count > 0 || !decimal->more);
 }
 
 static double decimal_magnitude(const struct decimal *decimal)
@@ -133,52 +134,30 @@ double shmrpc_json_number_double(const char *text, size_t length)
 
 bool shmrpc_json_number_is_integer(const char *text, size_t length)
 {
-    REQUIRE(text != NULL && length > 0);
+    REQUIRE(text != NULL);
+    REQUIRE(length > 0);
     for (size_t i = *text == '-'; i < length; i++)
         if (!is_digit(text[i]))
             return false;
     return true;
 }
 
-/** The digits of an integer without its sign, at most limit. */
-static bool magnitude_read(const char *text, size_t length, uint64_t limit, uint64_t *out)
+bool shmrpc_json_number_integer(const char *text, size_t length, bool *negative,
+                                uint64_t *magnitude)
 {
-    INVARIANT(text != NULL && out != NULL);
+    REQUIRE(text != NULL);
+    REQUIRE(length > 0);
+    REQUIRE(negative != NULL);
+    REQUIRE(magnitude != NULL);
     uint64_t value = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (!is_digit(text[i]))
-            return false;
-        if (__builtin_mul_overflow(value, 10u, &value) ||
+    size_t first = *text == '-';
+    for (size_t i = first; i < length; i++)
+        if (!is_digit(text[i]) || __builtin_mul_overflow(value, 10u, &value) ||
             __builtin_add_overflow(value, (uint64_t)(text[i] - '0'), &value))
             return false;
-    }
-    if (length == 0 || value > limit)
-        return false;
-    *out = value;
-    ENSURE(*out <= limit);
-    return true;
-}
-
-bool shmrpc_json_number_int64(const char *text, size_t length, int64_t *out)
-{
-    REQUIRE(text != NULL && length > 0);
-    REQUIRE(out != NULL);
-    bool negative = *text == '-';
-    uint64_t limit = (uint64_t)INT64_MAX + negative;
-    uint64_t magnitude;
-    if (!magnitude_read(text + negative, length - negative, limit, &magnitude))
-        return false;
-    *out = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
-    return true;
-}
-
-bool shmrpc_json_number_uint64(const char *text, size_t length, uint64_t *out)
-{
-    REQUIRE(text != NULL && length > 0);
-    REQUIRE(out != NULL);
-    /* -0 is the integer 0, as it is for int64. */
-    bool negative = *text == '-';
-    return magnitude_read(text + negative, length - negative, negative ? 0 : UINT64_MAX, out);
+    *negative = first == 1;
+    *magnitude = value;
+    return length > first;
 }
 
 /** The nearest decimal of so many significant digits. */
@@ -189,15 +168,7 @@ static void decimal_print(struct decimal *decimal, double magnitude, int digits)
     char text[64];
     int length = snprintf(text, sizeof text, "%.*e", digits - 1, magnitude);
     ENSURE(length > 0 && (size_t)length < sizeof text);
-    const char *at = text;
-    decimal->negative = false;
-    decimal->more = false;
-    decimal->count = 0;
-    /* Whatever is no digit before the e is the locale's radix character, of one byte or more. */
-    for (; *at != 'e'; at++)
-        if (is_digit(*at))
-            decimal->digits[decimal->count++] = *at;
-    decimal->point = exponent_read(at + 1, text + length) + 1;
+    decimal_read(decimal, text, (size_t)length);
     ENSURE(decimal->count == digits);
 }
 
@@ -205,6 +176,7 @@ static void decimal_print(struct decimal *decimal, double magnitude, int digits)
 static void decimal_increment(struct decimal *decimal)
 {
     INVARIANT(decimal->count > 0);
+    INVARIANT(decimal->count <= DIGITS);
     int i = decimal->count - 1;
     while (i >= 0 && decimal->digits[i] == '9')
         decimal->digits[i--] = '0';

@@ -22,9 +22,9 @@ double shmrpc_json_number_double(const char *text, size_t length);
 /** Whether there is neither a fraction nor an exponent. */
 bool shmrpc_json_number_is_integer(const char *text, size_t length);
 
-/** Read an integer; false if it is none or is out of range, and *out is untouched. */
-bool shmrpc_json_number_int64(const char *text, size_t length, int64_t *out);
-bool shmrpc_json_number_uint64(const char *text, size_t length, uint64_t *out);
+/** Read an integer as sign and magnitude; false if it is none or its magnitude exceeds 64 bits. */
+bool shmrpc_json_number_integer(const char *text, size_t length, bool *negative,
+                                uint64_t *magnitude);
 
 /** Write the shortest text that reads back as the same finite double; always with a fraction or an
  *  exponent. Not NUL-terminated. @return its length. */

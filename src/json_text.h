@@ -2,22 +2,32 @@
  *
  * What scanner, values and writer share: above all the inside of strings, that is finding where
  * plain bytes end, UTF-8, escapes. A plain byte is ASCII and stands for itself in a JSON string:
- * neither quote, backslash nor control character. The search for them comes twice, with SSE2 and
- * portably, with equal results. No function reads at or behind end, or behind length bytes.
+ * neither quote, backslash nor control character. No function reads at or behind end, or behind
+ * length bytes.
  */
 #ifndef SHMRPC_JSON_TEXT_H
 #define SHMRPC_JSON_TEXT_H
 
+#include "check.h"
 #include "json.h"
 
-#include <stdatomic.h>
+#include <string.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#define SHMRPC_JSON_VECTOR 1
-#else
-#define SHMRPC_JSON_VECTOR 0
-#endif
+/** Of the containers that are open, one bit a level says whether it is an object. */
+static inline void shmrpc_json_level_set(unsigned char *objects, size_t level, bool object)
+{
+    REQUIRE(level < SHMRPC_JSON_DEPTH);
+    unsigned char bit = (unsigned char)(1u << level % 8);
+    unsigned char *byte = &objects[level / 8];
+    *byte = (unsigned char)(object ? *byte | bit : *byte & ~bit);
+}
+
+/** Whether the innermost of depth open containers is an object. */
+static inline bool shmrpc_json_in_object(const unsigned char *objects, size_t depth)
+{
+    REQUIRE(depth <= SHMRPC_JSON_DEPTH);
+    return depth > 0 && (objects[(depth - 1) / 8] >> (depth - 1) % 8 & 1) != 0;
+}
 
 static inline const char *shmrpc_json_skip_space(const char *at, const char *end)
 {
@@ -27,106 +37,89 @@ static inline const char *shmrpc_json_skip_space(const char *at, const char *end
     return at;
 }
 
-/** The type of the valid value that starts with that byte. */
-static inline enum shmrpc_type shmrpc_json_type_by_first(char first)
+/** Which bytes are plain. */
+extern const bool shmrpc_json_plain[256];
+
+/** Sixteen bytes that are looked at together: the vectors that compilers offer on any processor. */
+typedef signed char shmrpc_json_lane __attribute__((vector_size(16)));
+enum { SHMRPC_JSON_LANE_BYTES = 16, SHMRPC_JSON_BLOCK_BYTES = 64 };
+_Static_assert(sizeof(shmrpc_json_lane) == SHMRPC_JSON_LANE_BYTES, "a lane is no more");
+_Static_assert(SHMRPC_JSON_BLOCK_BYTES == 8 * sizeof(uint64_t), "one bit a byte");
+_Static_assert(SHMRPC_JSON_BLOCK_BYTES == 4 * SHMRPC_JSON_LANE_BYTES, "a block is four lanes");
+
+/** All ones for each plain byte of the 16 at at. As signed bytes, controls and non-ASCII are both
+ *  below 0x20; swapping 0x20 with 0x22 (and 0x21 with 0x23) brings the quote below 0x21 too. */
+static inline shmrpc_json_lane shmrpc_json_lane_plain(const char *at)
 {
-    switch (first) {
-    case '"':
-        return SHMRPC_STRING;
-    case '{':
-        return SHMRPC_OBJECT;
-    case '[':
-        return SHMRPC_ARRAY;
-    case 't':
-    case 'f':
-        return SHMRPC_BOOL;
-    case 'n':
-        return SHMRPC_NULL;
-    default:
-        return SHMRPC_NUMBER;
-    }
+    shmrpc_json_lane lane;
+    memcpy(&lane, at, sizeof lane);
+    return ((lane ^ 2) > 0x20) & (lane != '\\');
 }
 
-extern _Atomic bool shmrpc_json_portable;
-
-static inline bool shmrpc_json_vector(void)
+/** One bit for each byte that shmrpc_json_lane_plain() did not mark, the lowest for the first. */
+static inline uint64_t shmrpc_json_lane_special(shmrpc_json_lane plain)
 {
-    return SHMRPC_JSON_VECTOR && !atomic_load_explicit(&shmrpc_json_portable, memory_order_relaxed);
-}
-
-static inline bool shmrpc_json_is_plain(char c)
-{
-    unsigned char byte = (unsigned char)c;
-    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
-}
-
-#if SHMRPC_JSON_VECTOR
-/** 0xFF for each byte that is not plain. As signed bytes, controls and non-ASCII are both below
- *  0x20; swapping 0x20 with 0x22 (and 0x21 with 0x23) brings the quote below 0x21 too. */
-static inline __m128i shmrpc_json_special(__m128i bytes)
-{
-    __m128i swapped = _mm_xor_si128(bytes, _mm_set1_epi8(2));
-    return _mm_or_si128(_mm_cmplt_epi8(swapped, _mm_set1_epi8(0x21)),
-                        _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-}
+#if defined(__SSE2__)
+    typedef char characters __attribute__((vector_size(16)));
+    return (unsigned)__builtin_ia32_pmovmskb128((characters)~plain);
+#else
+    uint64_t special = 0;
+    for (size_t i = 0; i < SHMRPC_JSON_LANE_BYTES; i++)
+        special |= (uint64_t)(plain[i] == 0) << i;
+    return special;
 #endif
-
-/** The rest of shmrpc_json_plain_end() where its first look does not suffice. */
-const char *shmrpc_json_plain_end_far(const char *at, const char *end);
-
-/** The first byte from at on that is not plain, or end. */
-static inline const char *shmrpc_json_plain_end(const char *at, const char *end)
-{
-#if SHMRPC_JSON_VECTOR
-    /* Most strings are short: one look before anything that is called. */
-    if (end - at >= 16 && shmrpc_json_vector()) {
-        __m128i special = shmrpc_json_special(_mm_loadu_si128((const __m128i *)(const void *)at));
-        unsigned mask = (unsigned)_mm_movemask_epi8(special);
-        if (mask != 0)
-            return at + __builtin_ctz(mask);
-        at += 16;
-    }
-#endif
-    return shmrpc_json_plain_end_far(at, end);
 }
 
-/** The rest of shmrpc_json_copy_plain() where its first look does not suffice. */
-size_t shmrpc_json_copy_plain_far(char *to, const char *from, size_t length);
+/** One bit for each of the 64 bytes at at that is not plain, the lowest for the first. */
+static inline uint64_t shmrpc_json_block_special(const char *at)
+{
+    return shmrpc_json_lane_special(shmrpc_json_lane_plain(at)) |
+           shmrpc_json_lane_special(shmrpc_json_lane_plain(at + 16)) << 16 |
+           shmrpc_json_lane_special(shmrpc_json_lane_plain(at + 32)) << 32 |
+           shmrpc_json_lane_special(shmrpc_json_lane_plain(at + 48)) << 48;
+}
+
+/** Whether that is zero, but sooner known. */
+static inline bool shmrpc_json_block_is_plain(const char *at)
+{
+    return shmrpc_json_lane_special(
+               (shmrpc_json_lane_plain(at) & shmrpc_json_lane_plain(at + 16)) &
+               (shmrpc_json_lane_plain(at + 32) & shmrpc_json_lane_plain(at + 48))) == 0;
+}
 
 /** Copy plain bytes until one is not plain. All length bytes at to may be written.
  *  @return how many were plain. */
-static inline size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length)
+size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length);
+
+/** The end of the whole, valid, non-ASCII characters that stand at at; at if there is none.
+ *  @param offence set to the first byte that no further character could have there, or end where
+ *  bytes are missing. */
+const char *shmrpc_json_wide_end(const char *at, const char *end, const char **offence);
+
+/** Encode a code point. @return how many bytes. */
+size_t shmrpc_json_utf8_encode(unsigned code, char utf8[4]);
+
+/** Read the escape whose backslash stands at at (both halves of a surrogate pair are one).
+ *  @param code set to the code point that it stands for.
+ *  @return its end, or null if it is not valid; then *offence is the first byte that cannot be
+ *  right, or end where bytes are missing. */
+const char *shmrpc_json_escape_end(const char *at, const char *end, unsigned *code,
+                                   const char **offence);
+
+/** Read the value at at, which white space may not precede. @return its end, or null if none is
+ *  there, and *value is then of no use. */
+const char *shmrpc_json_value_end(const char *at, const char *end, struct shmrpc_value *value);
+
+/** Whether a key decodes to exactly these bytes; that of most keys it does not, their length or
+ *  their first byte tells. */
+static inline bool shmrpc_json_key_is(const struct shmrpc_value *key, const char *name,
+                                      size_t length)
 {
-#if SHMRPC_JSON_VECTOR
-    if (length >= 16 && shmrpc_json_vector()) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
-        _mm_storeu_si128((__m128i *)(void *)to, bytes);
-        unsigned mask = (unsigned)_mm_movemask_epi8(shmrpc_json_special(bytes));
-        if (mask != 0)
-            return (size_t)__builtin_ctz(mask);
-        return 16 + shmrpc_json_copy_plain_far(to + 16, from + 16, length - 16);
-    }
-#endif
-    return shmrpc_json_copy_plain_far(to, from, length);
+    REQUIRE(key != NULL);
+    if (!key->plain || length == 0)
+        return shmrpc_json_string_equals(key, name, length);
+    return key->length == length + 2 && key->text[1] == *name &&
+           memcmp(key->text + 1, name, length) == 0;
 }
-
-/** The end of the whole, valid, non-ASCII characters that stand at at; at if there is none. */
-const char *shmrpc_json_wide_end(const char *at, const char *end);
-
-/** Of a character that is not whole and valid: the first byte that no valid one could have there,
- *  or end where bytes are missing. */
-const char *shmrpc_json_utf8_offence(const char *at, const char *end);
-
-/** The end of the escape whose backslash stands at at (both halves of a surrogate pair are one).
- *  @return null if it is not valid, and *offence is its first byte that cannot be right. */
-const char *shmrpc_json_escape_end(const char *at, const char *end, const char **offence);
-
-/** Decode the valid escape at *at into UTF-8 and step over it.
- *  @return how many bytes, 0 if the escape is not valid after all. */
-size_t shmrpc_json_escape_decode(const char **at, const char *end, char utf8[4]);
-
-/** The end of a valid string, behind its closing quote; end if there is none. at is its first byte
- *  behind the opening quote. */
-const char *shmrpc_json_string_end(const char *at, const char *end);
 
 #endif

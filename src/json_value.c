@@ -8,8 +8,6 @@
 #include "json_number.h"
 #include "json_text.h"
 
-#include <string.h>
-
 /** Whether the value is of that type and has at least so many bytes. */
 static bool value_is(const struct shmrpc_value *value, enum shmrpc_type type, size_t at_least)
 {
@@ -27,23 +25,36 @@ enum shmrpc_status shmrpc_value_bool(const struct shmrpc_value *value, bool *out
     return SHMRPC_OK;
 }
 
+/** Read an integer as its sign and its magnitude (SRPC-JSON-010, SRPC-JSON-014). */
+static bool integer_read(const struct shmrpc_value *value, bool *negative, uint64_t *magnitude)
+{
+    INVARIANT(negative != NULL);
+    INVARIANT(magnitude != NULL);
+    return value_is(value, SHMRPC_NUMBER, 1) &&
+           shmrpc_json_number_integer(value->text, value->length, negative, magnitude);
+}
+
 enum shmrpc_status shmrpc_value_int64(const struct shmrpc_value *value, int64_t *out)
 {
     REQUIRE(out != NULL);
-    /* SRPC-JSON-010, SRPC-JSON-014 */
-    if (!value_is(value, SHMRPC_NUMBER, 1) ||
-        !shmrpc_json_number_int64(value->text, value->length, out))
+    bool negative;
+    uint64_t magnitude;
+    if (!integer_read(value, &negative, &magnitude) || magnitude > (uint64_t)INT64_MAX + negative)
         return SHMRPC_SERIALIZATION;
+    *out = (int64_t)(negative ? 0 - magnitude : magnitude);
+    ENSURE(negative ? *out <= 0 : *out >= 0);
     return SHMRPC_OK;
 }
 
 enum shmrpc_status shmrpc_value_uint64(const struct shmrpc_value *value, uint64_t *out)
 {
     REQUIRE(out != NULL);
-    /* SRPC-JSON-010, SRPC-JSON-014 */
-    if (!value_is(value, SHMRPC_NUMBER, 1) ||
-        !shmrpc_json_number_uint64(value->text, value->length, out))
+    bool negative;
+    uint64_t magnitude;
+    /* -0 is the integer 0, as it is for int64. */
+    if (!integer_read(value, &negative, &magnitude) || (negative && magnitude > 0))
         return SHMRPC_SERIALIZATION;
+    *out = magnitude;
     return SHMRPC_OK;
 }
 
@@ -62,20 +73,6 @@ bool shmrpc_value_is_integer(const struct shmrpc_value *value)
            shmrpc_json_number_is_integer(value->text, value->length);
 }
 
-/** Copy what stands for itself in a valid string, until a backslash. @return how many bytes. */
-static size_t copy_unescaped(char *to, const char *from, size_t length)
-{
-    size_t i = 0;
-    while (i < length && from[i] != '\\') {
-        if (shmrpc_json_is_plain(from[i]))
-            i += shmrpc_json_copy_plain(to + i, from + i, length - i);
-        for (; i < length && from[i] != '\\' && !shmrpc_json_is_plain(from[i]); i++)
-            to[i] = from[i];
-    }
-    ENSURE(i <= length);
-    return i;
-}
-
 enum shmrpc_status shmrpc_value_string(const struct shmrpc_value *value, char *buffer,
                                        size_t capacity, size_t *length)
 {
@@ -88,27 +85,29 @@ enum shmrpc_status shmrpc_value_string(const struct shmrpc_value *value, char *b
     size_t used = 0;
     /* SRPC-JSON-011 */
     while (at < end) {
-        size_t left = (size_t)(end - at);
-        size_t room = capacity - used;
-        size_t copied = 0;
-        if (room > 0)
-            copied = copy_unescaped(buffer + used, at, left < room ? left : room);
-        used += copied;
-        at += copied;
-        if (at == end)
-            break;
-        if (*at != '\\')
-            return SHMRPC_TOO_LARGE;
         char utf8[4];
-        size_t count = shmrpc_json_escape_decode(&at, end, utf8);
-        if (count == 0)
-            return SHMRPC_SERIALIZATION;
+        const char *from = utf8;
+        size_t count;
+        if (*at == '\\') {
+            unsigned code;
+            const char *offence;
+            at = shmrpc_json_escape_end(at, end, &code, &offence);
+            if (at == NULL)
+                return SHMRPC_SERIALIZATION;
+            count = shmrpc_json_utf8_encode(code, utf8);
+        } else {
+            const char *escape = value->plain ? NULL : memchr(at, '\\', (size_t)(end - at));
+            from = at;
+            at = escape != NULL ? escape : end;
+            count = (size_t)(at - from);
+        }
         if (count > capacity - used)
             return SHMRPC_TOO_LARGE;
-        memcpy(buffer + used, utf8, count);
+        memcpy(buffer + used, from, count);
         used += count;
     }
     ENSURE(used <= capacity);
+    ENSURE(used <= value->length - 2);
     *length = used;
     return SHMRPC_OK;
 }
@@ -119,45 +118,11 @@ enum shmrpc_status shmrpc_value_string_view(const struct shmrpc_value *value, co
     REQUIRE(data != NULL);
     REQUIRE(length != NULL);
     if (!value_is(value, SHMRPC_STRING, 2) ||
-        memchr(value->text + 1, '\\', value->length - 2) != NULL)
+        (!value->plain && memchr(value->text + 1, '\\', value->length - 2) != NULL))
         return SHMRPC_SERIALIZATION;
     *data = value->text + 1;
     *length = value->length - 2;
     return SHMRPC_OK;
-}
-
-/** The end of the container whose opening bracket stands at at. */
-static const char *container_end(const char *at, const char *end)
-{
-    INVARIANT(at < end);
-    size_t depth = 0;
-    while (at < end) {
-        char c = *at++;
-        if (c == '"')
-            at = shmrpc_json_string_end(at, end);
-        else if (c == '[' || c == '{')
-            depth++;
-        else if ((c == ']' || c == '}') && --depth == 0)
-            return at;
-    }
-    return end;
-}
-
-/** The end of the valid value at at. */
-static const char *value_end(const char *at, const char *end)
-{
-    INVARIANT(at < end);
-    switch (*at) {
-    case '"':
-        return shmrpc_json_string_end(at + 1, end);
-    case '[':
-    case '{':
-        return container_end(at, end);
-    default:
-        while (at < end && *at != ',' && *at != ']' && *at != '}' && shmrpc_json_skip_space(at, end) == at)
-            at++;
-        return at;
-    }
 }
 
 enum shmrpc_status shmrpc_value_iterate(const struct shmrpc_value *value,
@@ -176,6 +141,7 @@ enum shmrpc_status shmrpc_value_iterate(const struct shmrpc_value *value,
 /** Over white space and at most one separator. */
 static const char *skip_separator(const char *at, const char *end, char separator)
 {
+    INVARIANT(at <= end);
     at = shmrpc_json_skip_space(at, end);
     return at < end && *at == separator ? shmrpc_json_skip_space(at + 1, end) : at;
 }
@@ -183,28 +149,27 @@ static const char *skip_separator(const char *at, const char *end, char separato
 bool shmrpc_iterator_next(struct shmrpc_iterator *iterator, struct shmrpc_value *key,
                           struct shmrpc_value *value)
 {
-    REQUIRE(iterator != NULL && iterator->at <= iterator->end);
+    REQUIRE(iterator != NULL);
+    REQUIRE(iterator->at != NULL);
+    REQUIRE(iterator->at <= iterator->end);
     REQUIRE(value != NULL);
     const char *end = iterator->end;
     const char *at = skip_separator(iterator->at, end, ',');
-    iterator->at = at;
-    struct shmrpc_value member = {at, 0, SHMRPC_STRING};
+    struct shmrpc_value name;
+    struct shmrpc_value element;
     if (iterator->object) {
-        if (at == end || *at != '"')
+        at = shmrpc_json_value_end(at, end, &name);
+        if (at == NULL || name.type != SHMRPC_STRING)
             return false;
-        at = shmrpc_json_string_end(at + 1, end);
-        member.length = (size_t)(at - member.text);
         at = skip_separator(at, end, ':');
     }
-    if (at == end)
+    at = shmrpc_json_value_end(at, end, &element);
+    if (at == NULL)
         return false;
-    const char *behind = value_end(at, end);
-    if (behind == at)
-        return false;
-    *value = (struct shmrpc_value){at, (size_t)(behind - at), shmrpc_json_type_by_first(*at)};
+    *value = element;
     if (iterator->object && key != NULL)
-        *key = member;
-    iterator->at = behind;
+        *key = name;
+    iterator->at = at;
     ENSURE(iterator->at <= end);
     return true;
 }
@@ -214,11 +179,12 @@ static bool find_last(struct shmrpc_iterator *iterator, const char *name, size_t
                       struct shmrpc_value *found)
 {
     INVARIANT(iterator->object);
+    INVARIANT(name != NULL || length == 0);
     struct shmrpc_value key;
     struct shmrpc_value value;
     bool any = false;
     while (shmrpc_iterator_next(iterator, &key, &value)) {
-        if (shmrpc_json_string_equals(&key, name, length)) {
+        if (shmrpc_json_key_is(&key, name, length)) {
             *found = value;
             any = true;
         }
@@ -240,7 +206,8 @@ enum shmrpc_status shmrpc_value_member(const struct shmrpc_value *value, const c
 enum shmrpc_status shmrpc_members_find(const struct shmrpc_members *members, const char *key,
                                        size_t key_length, struct shmrpc_value *value)
 {
-    REQUIRE(members != NULL && value != NULL);
+    REQUIRE(members != NULL);
+    REQUIRE(value != NULL);
     REQUIRE(key != NULL || key_length == 0);
     size_t listed = members->count;
     if (listed > SHMRPC_JSON_REMEMBERED) {
@@ -255,7 +222,7 @@ enum shmrpc_status shmrpc_members_find(const struct shmrpc_members *members, con
     }
     /* SRPC-JSON-006: from the last one backwards, so that the last of duplicates is found. */
     while (listed-- > 0) {
-        if (shmrpc_json_string_equals(&members->list[listed].key, key, key_length)) {
+        if (shmrpc_json_key_is(&members->list[listed].key, key, key_length)) {
             *value = members->list[listed].value;
             return SHMRPC_OK;
         }

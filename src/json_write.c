@@ -18,70 +18,49 @@ static bool writer_ok(const struct shmrpc_writer *writer)
            writer->depth <= writer->max_depth && (!writer->have_key || writer->depth > 0);
 }
 
-static void fail(struct shmrpc_writer *writer, enum shmrpc_status status)
+/** The first error sticks. @return false */
+static bool fail(struct shmrpc_writer *writer, enum shmrpc_status status)
 {
     INVARIANT(writer->status == SHMRPC_OK);
     INVARIANT(status != SHMRPC_OK);
     writer->status = status;
-}
-
-static size_t room(const struct shmrpc_writer *writer)
-{
-    return (size_t)(writer->end - writer->at);
+    return false;
 }
 
 /** Append bytes, all or none. */
 static inline bool put(struct shmrpc_writer *writer, const char *bytes, size_t length)
 {
     REQUIRE(bytes != NULL || length == 0);
-    if (length > room(writer)) {
-        fail(writer, SHMRPC_TOO_LARGE);
-        return false;
-    }
+    INVARIANT(writer->at <= writer->end);
+    if (length > (size_t)(writer->end - writer->at))
+        return fail(writer, SHMRPC_TOO_LARGE);
     if (length > 0)
         memcpy(writer->at, bytes, length);
     writer->at += length;
     return true;
 }
 
-static inline bool put_byte(struct shmrpc_writer *writer, char byte)
-{
-    if (writer->at == writer->end) {
-        fail(writer, SHMRPC_TOO_LARGE);
-        return false;
-    }
-    *writer->at++ = byte;
-    return true;
-}
-
-static bool in_object(const struct shmrpc_writer *writer)
-{
-    if (writer->depth == 0)
-        return false;
-    size_t level = writer->depth - 1;
-    return (writer->objects[level / 8] >> level % 8 & 1) != 0;
-}
-
-/** Before a value: whether one may stand here; puts the comma. */
-static bool value_begins(struct shmrpc_writer *writer)
+/** Before a key or a value: whether it may stand here; puts the comma. */
+static inline bool begins(struct shmrpc_writer *writer, bool key)
 {
     REQUIRE(writer != NULL);
     INVARIANT(writer_ok(writer));
     if (writer->status != SHMRPC_OK)
         return false;
+    bool object = shmrpc_json_in_object(writer->objects, writer->depth);
     bool second_document = writer->depth == 0 && writer->need_comma;
-    if (second_document || in_object(writer) != writer->have_key) {
-        fail(writer, SHMRPC_INVALID);
-        return false;
-    }
-    return !writer->need_comma || put_byte(writer, ',');
+    bool due = key ? object && !writer->have_key : object == writer->have_key && !second_document;
+    if (!due)
+        return fail(writer, SHMRPC_INVALID);
+    return !writer->need_comma || put(writer, ",", 1);
 }
 
-static void value_ends(struct shmrpc_writer *writer)
+static inline void value_ends(struct shmrpc_writer *writer)
 {
     writer->need_comma = true;
     writer->have_key = false;
-    INVARIANT(writer_ok(writer));
+    ENSURE(writer->at > writer->begin);
+    ENSURE(writer->at <= writer->end);
 }
 
 void shmrpc_writer_init(struct shmrpc_writer *writer, char *buffer, size_t capacity)
@@ -101,26 +80,25 @@ void shmrpc_writer_init(struct shmrpc_writer *writer, char *buffer, size_t capac
     writer->status = SHMRPC_OK;
     writer->need_comma = false;
     writer->have_key = false;
+    ENSURE(writer_ok(writer));
 }
 
 static void container_begin(struct shmrpc_writer *writer, bool object)
 {
-    if (!value_begins(writer))
+    if (!begins(writer, false))
         return;
     /* SRPC-JSON-015 */
     if (writer->depth == writer->max_depth) {
         fail(writer, SHMRPC_INVALID);
         return;
     }
-    if (!put_byte(writer, object ? '{' : '['))
+    if (!put(writer, object ? "{" : "[", 1))
         return;
-    unsigned char bit = (unsigned char)(1u << writer->depth % 8);
-    unsigned char *byte = &writer->objects[writer->depth / 8];
-    *byte = (unsigned char)(object ? *byte | bit : *byte & ~bit);
-    writer->depth++;
+    shmrpc_json_level_set(writer->objects, writer->depth++, object);
     writer->need_comma = false;
     writer->have_key = false;
-    ENSURE(in_object(writer) == object);
+    ENSURE(shmrpc_json_in_object(writer->objects, writer->depth) == object);
+    ENSURE(writer->depth <= writer->max_depth);
 }
 
 static void container_end(struct shmrpc_writer *writer, bool object)
@@ -129,136 +107,136 @@ static void container_end(struct shmrpc_writer *writer, bool object)
     INVARIANT(writer_ok(writer));
     if (writer->status != SHMRPC_OK)
         return;
-    if (writer->depth == 0 || in_object(writer) != object || writer->have_key) {
+    bool in_object = shmrpc_json_in_object(writer->objects, writer->depth);
+    if (writer->depth == 0 || in_object != object || writer->have_key) {
         fail(writer, SHMRPC_INVALID);
-        return;
+    } else if (put(writer, object ? "}" : "]", 1)) {
+        writer->depth--;
+        value_ends(writer);
     }
-    if (!put_byte(writer, object ? '}' : ']'))
-        return;
-    writer->depth--;
-    value_ends(writer);
 }
 
 void shmrpc_write_object_begin(struct shmrpc_writer *writer)
 {
+    REQUIRE(writer != NULL);
     container_begin(writer, true);
 }
 
 void shmrpc_write_object_end(struct shmrpc_writer *writer)
 {
+    REQUIRE(writer != NULL);
     container_end(writer, true);
 }
 
 void shmrpc_write_array_begin(struct shmrpc_writer *writer)
 {
+    REQUIRE(writer != NULL);
     container_begin(writer, false);
 }
 
 void shmrpc_write_array_end(struct shmrpc_writer *writer)
 {
+    REQUIRE(writer != NULL);
     container_end(writer, false);
 }
 
-/** Append the escape of a quote, a backslash or a control character. */
-static inline bool put_escape(struct shmrpc_writer *writer, unsigned char c)
+/** The escape of a quote, a backslash or a control character. @return its length. */
+static inline size_t escape(char c, char text[6])
 {
-    INVARIANT(!shmrpc_json_is_plain((char)c) && c < 0x80);
-    static const char letters[0x20] = {
-        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+    INVARIANT(c >= 0);
+    INVARIANT(!shmrpc_json_plain[(unsigned char)c]);
+    static const char letters[] = {
+        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n',   ['\r'] = 'r',
+        ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\',
+    };
     static const char hex[] = "0123456789abcdef";
-    char letter = c < 0x20 ? letters[c] : (char)c;
-    if (letter != 0)
-        return put(writer, (char[]){'\\', letter}, 2);
-    return put(writer, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 0xF]}, 6);
+    char letter = letters[(size_t)c];
+    memcpy(text, "\\u00", 4);
+    text[4] = hex[c >> 4];
+    text[5] = hex[c & 0xF];
+    if (letter == 0)
+        return 6;
+    text[1] = letter;
+    return 2;
 }
 
-/** Append the characters from at to wide; the text goes on to end. */
-static inline bool put_wide(struct shmrpc_writer *writer, const char *at, const char *wide,
-                            const char *end)
-{
-    size_t length = (size_t)(wide - at);
-    /* Most often it is a character or two: a copy of fixed size needs no call. */
-    if (length <= 16 && end - at >= 16 && room(writer) >= 16) {
-        memcpy(writer->at, at, 16);
-        writer->at += length;
-        return true;
-    }
-    return put(writer, at, length);
-}
-
+/** Append a string. Where that fails, what was written of it is not counted. */
 static bool put_string(struct shmrpc_writer *writer, const char *data, size_t length)
 {
-    REQUIRE(data != NULL || length == 0);
-    if (!put_byte(writer, '"'))
-        return false;
+    REQUIRE(length <= PTRDIFF_MAX);
+    INVARIANT(writer->status == SHMRPC_OK);
     const char *at = data;
     const char *end = length > 0 ? data + length : data;
-    while (at < end) {
-        size_t left = (size_t)(end - at);
-        if (shmrpc_json_is_plain(*at)) {
-            size_t plain = shmrpc_json_copy_plain(writer->at, at,
-                                                  left < room(writer) ? left : room(writer));
-            writer->at += plain;
-            at += plain;
-            if (at == end)
-                break;
+    char *to = writer->at;
+    size_t left = (size_t)(writer->end - writer->at);
+    if (left < 2)
+        return fail(writer, SHMRPC_TOO_LARGE);
+    /* From here on what is left is so besides the closing quote. */
+    left -= 2;
+    *to++ = '"';
+    for (;;) {
+        size_t ahead = (size_t)(end - at);
+        size_t plain = shmrpc_json_copy_plain(to, at, ahead < left ? ahead : left);
+        to += plain;
+        at += plain;
+        left -= plain;
+        if (at == end)
+            break;
+        char text[6];
+        const char *from = at;
+        size_t count = 1;
+        if ((unsigned char)*at >= 0x80) {
+            const char *offence;
+            at = shmrpc_json_wide_end(from, end, &offence);
+            count = (size_t)(at - from);
+            /* SRPC-JSON-012: no output that a reader would refuse (SRPC-JSON-002). */
+            if (count == 0)
+                return fail(writer, SHMRPC_SERIALIZATION);
+        } else if (!shmrpc_json_plain[(unsigned char)*at]) {
+            count = escape(*at++, text);
+            from = text;
         }
-        unsigned char c = (unsigned char)*at;
-        if (c < 0x80) {
-            /* A plain byte is here only for want of room. */
-            if (shmrpc_json_is_plain(*at) ? !put_byte(writer, *at) : !put_escape(writer, c))
-                return false;
-            at++;
-            continue;
-        }
-        const char *wide = shmrpc_json_wide_end(at, end);
-        /* SRPC-JSON-012: no output that a reader would refuse (SRPC-JSON-002). */
-        if (wide == at) {
-            fail(writer, SHMRPC_SERIALIZATION);
-            return false;
-        }
-        if (!put_wide(writer, at, wide, end))
-            return false;
-        at = wide;
+        /* A plain byte is here only for want of room. */
+        if (count > left)
+            return fail(writer, SHMRPC_TOO_LARGE);
+        memcpy(to, from, count);
+        to += count;
+        left -= count;
     }
-    return put_byte(writer, '"');
+    *to++ = '"';
+    ENSURE(to <= writer->end);
+    writer->at = to;
+    return true;
 }
 
 void shmrpc_write_key(struct shmrpc_writer *writer, const char *key, size_t length)
 {
-    REQUIRE(writer != NULL);
     REQUIRE(key != NULL || length == 0);
-    INVARIANT(writer_ok(writer));
-    if (writer->status != SHMRPC_OK)
-        return;
-    if (!in_object(writer) || writer->have_key) {
-        fail(writer, SHMRPC_INVALID);
-        return;
-    }
-    if (writer->need_comma && !put_byte(writer, ','))
-        return;
-    if (!put_string(writer, key, length) || !put_byte(writer, ':'))
+    if (!begins(writer, true) || !put_string(writer, key, length) || !put(writer, ":", 1))
         return;
     writer->need_comma = false;
     writer->have_key = true;
+    ENSURE(writer_ok(writer));
 }
 
-/** Append a value that is ready. */
-static void write_ready(struct shmrpc_writer *writer, const char *text, size_t length)
+void shmrpc_writer_value(struct shmrpc_writer *writer, const char *text, size_t length)
 {
-    REQUIRE(text != NULL && length > 0);
-    if (value_begins(writer) && put(writer, text, length))
+    REQUIRE(text != NULL);
+    REQUIRE(length > 0);
+    if (begins(writer, false) && put(writer, text, length))
         value_ends(writer);
 }
 
 void shmrpc_write_null(struct shmrpc_writer *writer)
 {
-    write_ready(writer, "null", 4);
+    REQUIRE(writer != NULL);
+    shmrpc_writer_value(writer, "null", 4);
 }
 
 void shmrpc_write_bool(struct shmrpc_writer *writer, bool value)
 {
-    write_ready(writer, value ? "true" : "false", value ? 4 : 5);
+    REQUIRE(writer != NULL);
+    shmrpc_writer_value(writer, value ? "true" : "false", value ? 4 : 5);
 }
 
 static void write_integer(struct shmrpc_writer *writer, bool negative, uint64_t magnitude)
@@ -273,22 +251,26 @@ static void write_integer(struct shmrpc_writer *writer, bool negative, uint64_t 
     if (negative)
         *--at = '-';
     ENSURE(at >= text);
-    write_ready(writer, at, (size_t)(end - at));
+    ENSURE(at < end);
+    shmrpc_writer_value(writer, at, (size_t)(end - at));
 }
 
 void shmrpc_write_int64(struct shmrpc_writer *writer, int64_t value)
 {
+    REQUIRE(writer != NULL);
     write_integer(writer, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void shmrpc_write_uint64(struct shmrpc_writer *writer, uint64_t value)
 {
+    REQUIRE(writer != NULL);
     write_integer(writer, false, value);
 }
 
 void shmrpc_write_double(struct shmrpc_writer *writer, double value)
 {
     REQUIRE(writer != NULL);
+    INVARIANT(writer_ok(writer));
     /* SRPC-JSON-009 */
     if (!isfinite(value)) {
         if (writer->status == SHMRPC_OK)
@@ -297,12 +279,14 @@ void shmrpc_write_double(struct shmrpc_writer *writer, double value)
     }
     /* SRPC-JSON-013 */
     char text[SHMRPC_JSON_DOUBLE_BYTES];
-    write_ready(writer, text, shmrpc_json_number_write(value, text));
+    shmrpc_writer_value(writer, text, shmrpc_json_number_write(value, text));
 }
 
 void shmrpc_write_string(struct shmrpc_writer *writer, const char *data, size_t length)
 {
-    if (value_begins(writer) && put_string(writer, data, length))
+    REQUIRE(writer != NULL);
+    REQUIRE(data != NULL || length == 0);
+    if (begins(writer, false) && put_string(writer, data, length))
         value_ends(writer);
 }
 
@@ -310,6 +294,7 @@ void shmrpc_write_json(struct shmrpc_writer *writer, const char *text, size_t le
 {
     REQUIRE(writer != NULL);
     REQUIRE(text != NULL || length == 0);
+    INVARIANT(writer_ok(writer));
     if (writer->status != SHMRPC_OK)
         return;
     struct shmrpc_value root;
@@ -323,12 +308,7 @@ void shmrpc_write_json(struct shmrpc_writer *writer, const char *text, size_t le
         fail(writer, SHMRPC_INVALID);
         return;
     }
-    write_ready(writer, root.text, root.length);
-}
-
-void shmrpc_writer_value(struct shmrpc_writer *writer, const char *text, size_t length)
-{
-    write_ready(writer, text, length);
+    shmrpc_writer_value(writer, root.text, root.length);
 }
 
 void shmrpc_writer_raw(struct shmrpc_writer *writer, const char *text, size_t length)
@@ -361,5 +341,6 @@ enum shmrpc_status shmrpc_writer_finish(struct shmrpc_writer *writer, size_t *le
     if (writer->status != SHMRPC_OK)
         return writer->status;
     *length = (size_t)(writer->at - writer->begin);
+    ENSURE(*length > 0);
     return SHMRPC_OK;
 }

@@ -125,6 +125,7 @@ struct shmrpc_value {
     const char *text;
     size_t length;
     enum shmrpc_type type;
+    bool plain; /* private: a string that is known to have no escapes; false is always right */
 };
 
 /** Validate length bytes at text as one JSON document (RFC 8259 strictly, UTF-8 strictly, at most

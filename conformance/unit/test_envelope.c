@@ -135,7 +135,7 @@ static void test_a_failed_read_leaves_the_response_alone(void **state)
 
 /* ---- Writing ---- */
 
-static const struct shmrpc_value an_id = {"\"6b1e4f0a-93c7-4d25-8a1b-2f5c7d9e0a11\"", 38, SHMRPC_STRING};
+static const struct shmrpc_value an_id = {"\"6b1e4f0a-93c7-4d25-8a1b-2f5c7d9e0a11\"", 38, SHMRPC_STRING, false};
 
 /* The request of the specification's example: add(a = 5, b = 3). */
 static enum shmrpc_status write_request(char *buffer, size_t capacity, size_t *length)
@@ -331,7 +331,7 @@ static void test_SRPC_ENV_018_SRPC_ENV_019_an_error_text_is_cut_at_a_character(v
         "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", "a\xf0\x9f\x98\x80\xf0\x9f\x98\x80z",
         "\x01\x02\x03\x04", "\"\"\\\\\n\n", "E: \xf0\x9f\x98\x80\x01\"\xc3\xa9x\x1f",
     };
-    const struct shmrpc_value id = {"\"i\"", 3, SHMRPC_STRING};
+    const struct shmrpc_value id = {"\"i\"", 3, SHMRPC_STRING, false};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         for (size_t capacity = 1; capacity < 90; capacity++)
             check_cut(capacity, &id, texts[i], strlen(texts[i]));
@@ -378,7 +378,7 @@ static void test_assertions(void **state)
     struct shmrpc_envelope envelope;
     char buffer[256];
     size_t length;
-    const struct shmrpc_value no_id = {"", 0, SHMRPC_NULL};
+    const struct shmrpc_value no_id = {"", 0, SHMRPC_NULL, false};
     expect_check_failure(support_ignore(shmrpc_envelope_read_request(NULL, 1, &request)));
     expect_check_failure(support_ignore(shmrpc_envelope_read_request("{}", 2, NULL)));
     expect_check_failure(support_ignore(shmrpc_envelope_read_response(NULL, 1, &response)));

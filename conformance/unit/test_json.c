@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scanner and the values. Everything runs on the vector code and on the portable code, on
- * texts in blocks of exactly their size, so that the sanitizers see any access beyond them.
+ * The scanner and the values. Everything runs on texts in blocks of exactly their size, so that the
+ * sanitizers see any access beyond them.
  */
 #include "support.h"
 
@@ -68,25 +68,10 @@ static struct outcome read_once(const char *text, size_t length)
     return outcome;
 }
 
-/** Read with both codes, which must agree. The text must be in a block of its size. */
-static struct outcome read_both(const char *text, size_t length)
-{
-    shmrpc_json_use_portable(true);
-    struct outcome portable = read_once(text, length);
-    shmrpc_json_use_portable(false);
-    struct outcome vector = read_once(text, length);
-    assert_int_equal(portable.status, vector.status);
-    assert_int_equal(portable.offset, vector.offset);
-    assert_ptr_equal(portable.root.text, vector.root.text);
-    assert_int_equal(portable.root.length, vector.root.length);
-    assert_int_equal(portable.root.type, vector.root.type);
-    return vector;
-}
-
 static struct outcome read_copy(const char *text, size_t length)
 {
     struct bytes copy = bytes_copy(text, length);
-    struct outcome outcome = read_both(copy.data, copy.length);
+    struct outcome outcome = read_once(copy.data, copy.length);
     free(copy.data);
     return outcome;
 }
@@ -313,7 +298,7 @@ static void check_member(const struct shmrpc_value *root, const cJSON *member)
 static void check_vector(const cJSON *vector)
 {
     struct bytes text = vector_text(vector);
-    struct outcome outcome = read_both(text.data, text.length);
+    struct outcome outcome = read_once(text.data, text.length);
     const cJSON *offset = cJSON_GetObjectItemCaseSensitive(vector, "error_offset");
     if (vector_ok(vector) != (outcome.status == SHMRPC_OK))
         fail_msg("vector %s: wrong verdict", string_of(vector, "id"));
@@ -325,17 +310,14 @@ static void check_vector(const cJSON *vector)
     }
     const cJSON *levels = cJSON_GetObjectItemCaseSensitive(vector, "levels");
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(vector, "member");
-    for (int portable = 0; portable < 2; portable++) {
-        shmrpc_json_use_portable(portable != 0);
-        check_value(&outcome.root, cJSON_GetObjectItemCaseSensitive(vector, "value"));
-        if (member != NULL)
-            check_member(&outcome.root, member);
-        size_t counted;
-        struct shmrpc_value root;
-        assert_int_equal(shmrpc_json_levels(text.data, text.length, &root, &counted), SHMRPC_OK);
-        if (levels != NULL)
-            assert_int_equal(counted, (size_t)levels->valuedouble);
-    }
+    check_value(&outcome.root, cJSON_GetObjectItemCaseSensitive(vector, "value"));
+    if (member != NULL)
+        check_member(&outcome.root, member);
+    size_t counted;
+    struct shmrpc_value root;
+    assert_int_equal(shmrpc_json_levels(text.data, text.length, &root, &counted), SHMRPC_OK);
+    if (levels != NULL)
+        assert_int_equal(counted, (size_t)levels->valuedouble);
     free(text.data);
 }
 
@@ -522,21 +504,17 @@ static void test_SRPC_JSON_002_every_short_sequence(void **state)
         blocks[n] = bytes_copy("\"----\"", n + 2);
         blocks[n].data[n + 1] = '"';
     }
-    for (int portable = 0; portable < 2; portable++) {
-        shmrpc_json_use_portable(portable != 0);
-        for (unsigned a = 0; a < 256; a++) {
-            blocks[1].data[1] = (char)a;
-            check_sequence((unsigned char *)blocks[1].data, 1);
-            for (unsigned b = 0; b < 256; b++) {
-                blocks[2].data[1] = (char)a;
-                blocks[2].data[2] = (char)b;
-                check_sequence((unsigned char *)blocks[2].data, 2);
-            }
+    for (unsigned a = 0; a < 256; a++) {
+        blocks[1].data[1] = (char)a;
+        check_sequence((unsigned char *)blocks[1].data, 1);
+        for (unsigned b = 0; b < 256; b++) {
+            blocks[2].data[1] = (char)a;
+            blocks[2].data[2] = (char)b;
+            check_sequence((unsigned char *)blocks[2].data, 2);
         }
-        check_sequences_of_three((unsigned char *)blocks[3].data);
-        check_sequences_of_four((unsigned char *)blocks[4].data);
     }
-    shmrpc_json_use_portable(false);
+    check_sequences_of_three((unsigned char *)blocks[3].data);
+    check_sequences_of_four((unsigned char *)blocks[4].data);
     for (size_t n = 1; n <= 4; n++)
         free(blocks[n].data);
 }
@@ -584,7 +562,7 @@ static void test_SRPC_JSON_011_two_byte_character_at_every_offset(void **state)
             memcpy(text + 1 + at, "\xC3\xA4", 2);
             text[1 + length] = '"';
             struct bytes copy = bytes_copy(text, length + 2);
-            struct outcome outcome = read_both(copy.data, copy.length);
+            struct outcome outcome = read_once(copy.data, copy.length);
             assert_int_equal(outcome.status, SHMRPC_OK);
             const char *view;
             size_t view_length;
@@ -613,7 +591,7 @@ static void test_SRPC_JSON_004_every_escaped_code_unit(void **state)
         char text[16];
         int length = snprintf(text, sizeof text, "\"\\u%04x\"", code);
         struct bytes copy = bytes_copy(text, (size_t)length);
-        struct outcome outcome = read_both(copy.data, copy.length);
+        struct outcome outcome = read_once(copy.data, copy.length);
         bool surrogate = code >= 0xD800 && code <= 0xDFFF;
         assert_int_equal(outcome.status, surrogate ? SHMRPC_SERIALIZATION : SHMRPC_OK);
         if (!surrogate) {
@@ -661,7 +639,7 @@ static void test_SRPC_JSON_001_every_truncation_is_refused(void **state)
     size_t cut = 0;
     cJSON_ArrayForEach(vector, cJSON_GetObjectItemCaseSensitive(vectors, "texts")) {
         struct bytes text = vector_text(vector);
-        struct outcome whole = read_both(text.data, text.length);
+        struct outcome whole = read_once(text.data, text.length);
         bool closed = whole.status == SHMRPC_OK && whole.root.type >= SHMRPC_STRING;
         if (closed && text.length <= 3000) {
             size_t end = (size_t)(whole.root.text - text.data) + whole.root.length;
@@ -724,7 +702,7 @@ static void test_SRPC_JSON_001_mutations_get_one_verdict(void **state)
             struct bytes text = bytes_copy(original.data, original.length);
             mutate(&text);
             struct bytes exact = bytes_copy(text.data, text.length);
-            struct outcome outcome = read_both(exact.data, exact.length);
+            struct outcome outcome = read_once(exact.data, exact.length);
             if (outcome.status == SHMRPC_OK) {
                 check_accepted_by_cjson(&outcome.root);
                 accepted++;
@@ -815,7 +793,7 @@ static void assert_found(const struct shmrpc_members *members, const char *key, 
 
 static void assert_not_found(const struct shmrpc_members *members, const char *key)
 {
-    struct shmrpc_value value = {"untouched", 9, SHMRPC_NULL};
+    struct shmrpc_value value = {"untouched", 9, SHMRPC_NULL, false};
     assert_int_equal(shmrpc_members_find(members, key, strlen(key), &value), SHMRPC_NOT_FOUND);
     assert_string_equal(value.text, "untouched");
 }
@@ -968,24 +946,20 @@ static void test_strings_into_every_capacity(void **state)
     static const char expected[] = "plain \xC3\xA4\xF0\x9F\x98\x80 \0\xF0\x9F\x98\x80\n "
                                    "tail tail tail!";
     struct shmrpc_value value = value_of(text);
-    for (int portable = 0; portable < 2; portable++) {
-        shmrpc_json_use_portable(portable != 0);
-        for (size_t capacity = 0; capacity <= sizeof expected + 1; capacity++) {
-            char *buffer = capacity > 0 ? malloc(capacity) : NULL;
-            size_t length = SIZE_MAX;
-            enum shmrpc_status status = shmrpc_value_string(&value, buffer, capacity, &length);
-            if (capacity < sizeof expected - 1) {
-                assert_int_equal(status, SHMRPC_TOO_LARGE);
-                assert_int_equal(length, SIZE_MAX);
-            } else {
-                assert_int_equal(status, SHMRPC_OK);
-                assert_int_equal(length, sizeof expected - 1);
-                assert_memory_equal(buffer, expected, length);
-            }
-            free(buffer);
+    for (size_t capacity = 0; capacity <= sizeof expected + 1; capacity++) {
+        char *buffer = capacity > 0 ? malloc(capacity) : NULL;
+        size_t length = SIZE_MAX;
+        enum shmrpc_status status = shmrpc_value_string(&value, buffer, capacity, &length);
+        if (capacity < sizeof expected - 1) {
+            assert_int_equal(status, SHMRPC_TOO_LARGE);
+            assert_int_equal(length, SIZE_MAX);
+        } else {
+            assert_int_equal(status, SHMRPC_OK);
+            assert_int_equal(length, sizeof expected - 1);
+            assert_memory_equal(buffer, expected, length);
         }
+        free(buffer);
     }
-    shmrpc_json_use_portable(false);
     const char *view;
     size_t length;
     assert_int_equal(shmrpc_value_string_view(&value, &view, &length), SHMRPC_SERIALIZATION);
@@ -1024,7 +998,7 @@ static void test_iterators_walk_in_order(void **state)
     struct shmrpc_value array = value_of("[ 1 ,\"],[\", {\"a\":[2]} ,[ ] , true]");
     static const char *const elements[] = {"1", "\"],[\"", "{\"a\":[2]}", "[ ]", "true"};
     struct shmrpc_iterator iterator;
-    struct shmrpc_value key = {"untouched", 9, SHMRPC_NULL}, value;
+    struct shmrpc_value key = {"untouched", 9, SHMRPC_NULL, false}, value;
     assert_int_equal(shmrpc_value_iterate(&array, &iterator), SHMRPC_OK);
     for (size_t i = 0; i < 5; i++) {
         assert_true(shmrpc_iterator_next(&iterator, &key, &value));
@@ -1059,7 +1033,7 @@ static void test_values_of_unvalidated_bytes_stay_inside(void **state)
         for (size_t i = 0; i < length; i++)
             text.data[i] = likely[support_random_below(sizeof likely - 1)];
         for (int type = SHMRPC_NULL; type <= SHMRPC_OBJECT; type++) {
-            struct shmrpc_value value = {text.data, length, (enum shmrpc_type)type};
+            struct shmrpc_value value = {text.data, length, (enum shmrpc_type)type, false};
             struct shmrpc_value key, element;
             struct shmrpc_iterator iterator;
             bool truth;
@@ -1104,7 +1078,7 @@ static void check_number(const char *text)
         return;
     }
     assert_int_equal(outcome.status, SHMRPC_OK);
-    struct shmrpc_value value = {text, strlen(text), SHMRPC_NUMBER};
+    struct shmrpc_value value = {text, strlen(text), SHMRPC_NUMBER, false};
     double number;
     assert_int_equal(shmrpc_value_double(&value, &number), SHMRPC_OK);
     if (bits_of(number) != bits_of(expected) && !(number == 0 && expected == 0))
@@ -1293,7 +1267,7 @@ static void test_SRPC_JSON_001_random_documents_read_as_written(void **state)
         char *printed = round % 2 == 0 ? cJSON_PrintUnformatted(tree) : cJSON_Print(tree);
         assert_non_null(printed);
         struct bytes text = bytes_copy(printed, strlen(printed));
-        struct outcome outcome = read_both(text.data, text.length);
+        struct outcome outcome = read_once(text.data, text.length);
         assert_int_equal(outcome.status, SHMRPC_OK);
         /* Read back, as printing rounds some numbers. */
         cJSON *again = cJSON_Parse(printed);
@@ -1314,6 +1288,7 @@ static void test_contracts_of_the_scanner(void **state)
     (void)state;
     struct shmrpc_value root = value_of("\"s\"");
     expect_check_failure(support_ignore(shmrpc_json_read(NULL, 1, &root, NULL)));
+    expect_check_failure(support_ignore(shmrpc_json_read("1", SIZE_MAX, &root, NULL)));
     expect_check_failure(support_ignore(shmrpc_json_read("1", 1, NULL, NULL)));
     expect_check_failure(
         support_ignore(shmrpc_json_scan("1", 1, NULL, &root, NULL, &inner_members, NULL)));
@@ -1325,7 +1300,7 @@ static void test_contracts_of_the_scanner(void **state)
     expect_check_failure(support_ignore(shmrpc_members_find(&inner_members, NULL, 1, &root)));
     expect_check_failure(support_ignore(shmrpc_json_string_equals(NULL, "a", 1)));
     expect_check_failure(support_ignore(shmrpc_json_string_equals(&root, NULL, 1)));
-    struct shmrpc_value nowhere = {NULL, 0, SHMRPC_STRING};
+    struct shmrpc_value nowhere = {NULL, 0, SHMRPC_STRING, false};
     expect_check_failure(support_ignore(shmrpc_json_string_equals(&nowhere, "a", 1)));
 }
 
@@ -1333,7 +1308,7 @@ static void test_contracts_of_values(void **state)
 {
     (void)state;
     struct shmrpc_value value = value_of("[\"s\"]");
-    struct shmrpc_value broken = {NULL, 1, SHMRPC_BOOL};
+    struct shmrpc_value broken = {NULL, 1, SHMRPC_BOOL, false};
     struct shmrpc_iterator iterator;
     char buffer[4];
     const char *view;
@@ -1357,6 +1332,8 @@ static void test_contracts_of_values(void **state)
     assert_int_equal(shmrpc_value_iterate(&value, &iterator), SHMRPC_OK);
     expect_check_failure(support_ignore(shmrpc_iterator_next(NULL, NULL, &value)));
     expect_check_failure(support_ignore(shmrpc_iterator_next(&iterator, NULL, NULL)));
+    iterator.at = NULL;
+    expect_check_failure(support_ignore(shmrpc_iterator_next(&iterator, NULL, &value)));
     iterator.at = iterator.end + 1;
     expect_check_failure(support_ignore(shmrpc_iterator_next(&iterator, NULL, &value)));
 }
@@ -1364,16 +1341,17 @@ static void test_contracts_of_values(void **state)
 static void test_contracts_of_numbers(void **state)
 {
     (void)state;
-    int64_t i64;
+    bool negative;
     uint64_t u64;
     char text[SHMRPC_JSON_DOUBLE_BYTES];
     expect_check_failure(support_ignore(shmrpc_json_number_fits(NULL, 1)));
     expect_check_failure(support_ignore(shmrpc_json_number_double("1", 0)));
     expect_check_failure(support_ignore(shmrpc_json_number_is_integer(NULL, 1)));
-    expect_check_failure(support_ignore(shmrpc_json_number_int64(NULL, 1, &i64)));
-    expect_check_failure(support_ignore(shmrpc_json_number_int64("1", 1, NULL)));
-    expect_check_failure(support_ignore(shmrpc_json_number_uint64(NULL, 1, &u64)));
-    expect_check_failure(support_ignore(shmrpc_json_number_uint64("1", 1, NULL)));
+    expect_check_failure(support_ignore(shmrpc_json_number_is_integer("1", 0)));
+    expect_check_failure(support_ignore(shmrpc_json_number_integer(NULL, 1, &negative, &u64)));
+    expect_check_failure(support_ignore(shmrpc_json_number_integer("1", 0, &negative, &u64)));
+    expect_check_failure(support_ignore(shmrpc_json_number_integer("1", 1, NULL, &u64)));
+    expect_check_failure(support_ignore(shmrpc_json_number_integer("1", 1, &negative, NULL)));
     expect_check_failure(support_ignore(shmrpc_json_number_write(NAN, text)));
     expect_check_failure(support_ignore(shmrpc_json_number_write(1.0, NULL)));
 }
@@ -1382,22 +1360,30 @@ static void test_contracts_of_text(void **state)
 {
     (void)state;
     const char *text = "a\\n\xC3\xA4";
-    const char *at = text;
     const char *offence;
+    struct shmrpc_value value;
+    unsigned code;
     char utf8[4];
-    expect_check_failure(support_ignore(shmrpc_json_plain_end_far(text + 1, text)));
     expect_check_failure(support_ignore(shmrpc_json_copy_plain(NULL, text, 1)));
     expect_check_failure(support_ignore(shmrpc_json_copy_plain(utf8, NULL, 1)));
-    expect_check_failure(support_ignore(shmrpc_json_wide_end(text + 1, text)));
-    expect_check_failure(support_ignore(shmrpc_json_utf8_offence(text, text)));
-    expect_check_failure(support_ignore(shmrpc_json_utf8_offence(text, text + 1)));
-    expect_check_failure(support_ignore(shmrpc_json_utf8_offence(text + 3, text + 5)));
+    unsigned char objects[SHMRPC_JSON_DEPTH / 8] = {0};
+    expect_check_failure(shmrpc_json_level_set(objects, SHMRPC_JSON_DEPTH, true));
+    expect_check_failure(support_ignore(shmrpc_json_in_object(objects, SHMRPC_JSON_DEPTH + 1)));
+    expect_check_failure(support_ignore(shmrpc_json_key_is(NULL, "a", 1)));
+    expect_check_failure(support_ignore(shmrpc_json_wide_end(NULL, text, &offence)));
+    expect_check_failure(support_ignore(shmrpc_json_wide_end(text + 1, text, &offence)));
+    expect_check_failure(support_ignore(shmrpc_json_wide_end(text, text + 1, NULL)));
     expect_check_failure(support_ignore(shmrpc_json_utf8_prefix(NULL, 1)));
-    expect_check_failure(support_ignore(shmrpc_json_escape_end(text, text + 1, &offence)));
-    expect_check_failure(support_ignore(shmrpc_json_escape_end(text + 1, text + 3, NULL)));
-    expect_check_failure(support_ignore(shmrpc_json_escape_decode(NULL, text, utf8)));
-    expect_check_failure(support_ignore(shmrpc_json_escape_decode(&at, text + 1, utf8)));
-    expect_check_failure(support_ignore(shmrpc_json_string_end(text + 1, text)));
+    expect_check_failure(support_ignore(shmrpc_json_utf8_prefix(text, SIZE_MAX)));
+    expect_check_failure(support_ignore(shmrpc_json_utf8_encode(0x110000, utf8)));
+    expect_check_failure(support_ignore(shmrpc_json_utf8_encode('a', NULL)));
+    expect_check_failure(support_ignore(shmrpc_json_escape_end(text + 1, text + 1, &code, &offence)));
+    expect_check_failure(support_ignore(shmrpc_json_escape_end(text, text + 1, &code, &offence)));
+    expect_check_failure(support_ignore(shmrpc_json_escape_end(text + 1, text + 3, NULL, &offence)));
+    expect_check_failure(support_ignore(shmrpc_json_escape_end(text + 1, text + 3, &code, NULL)));
+    expect_check_failure(support_ignore(shmrpc_json_value_end(NULL, text, &value)));
+    expect_check_failure(support_ignore(shmrpc_json_value_end(text + 1, text, &value)));
+    expect_check_failure(support_ignore(shmrpc_json_value_end(text, text + 1, NULL)));
 }
 
 int main(void)

@@ -133,26 +133,22 @@ static void test_SRPC_JSON_010_integers_are_written_exactly(void **state)
 static void test_SRPC_JSON_011_every_ascii_character(void **state)
 {
     (void)state;
-    for (int portable = 0; portable < 2; portable++) {
-        shmrpc_json_use_portable(portable != 0);
-        for (int c = 0; c < 0x80; c++) {
-            char expected[16];
-            const char *letter = c > 0 ? strchr("\bb\ff\nn\rr\tt", c) : NULL;
-            if (c == '"' || c == '\\')
-                snprintf(expected, sizeof expected, "\"\\%c\"", c);
-            else if (c < 0x20 && letter != NULL)
-                snprintf(expected, sizeof expected, "\"\\%c\"", letter[1]);
-            else if (c < 0x20)
-                snprintf(expected, sizeof expected, "\"\\u%04x\"", (unsigned)c);
-            else
-                snprintf(expected, sizeof expected, "\"%c\"", c);
-            char byte = (char)c;
-            start();
-            shmrpc_write_string(&writer, &byte, 1);
-            assert_text(expected);
-        }
+    for (int c = 0; c < 0x80; c++) {
+        char expected[16];
+        const char *letter = c > 0 ? strchr("\bb\ff\nn\rr\tt", c) : NULL;
+        if (c == '"' || c == '\\')
+            snprintf(expected, sizeof expected, "\"\\%c\"", c);
+        else if (c < 0x20 && letter != NULL)
+            snprintf(expected, sizeof expected, "\"\\%c\"", letter[1]);
+        else if (c < 0x20)
+            snprintf(expected, sizeof expected, "\"\\u%04x\"", (unsigned)c);
+        else
+            snprintf(expected, sizeof expected, "\"%c\"", c);
+        char byte = (char)c;
+        start();
+        shmrpc_write_string(&writer, &byte, 1);
+        assert_text(expected);
     }
-    shmrpc_json_use_portable(false);
 }
 
 /** Write as a string, read back, compare. */
@@ -182,7 +178,6 @@ static void test_SRPC_JSON_011_random_strings_survive(void **state)
                                         "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xEF\xBF\xBF", "\x7F"};
     size_t rounds = support_under_valgrind() ? 200 : 20000;
     for (size_t round = 0; round < rounds; round++) {
-        shmrpc_json_use_portable(round % 2 == 0);
         char text[4096];
         size_t length = 0;
         for (size_t i = support_random_below(40); i > 0; i--) {
@@ -198,7 +193,6 @@ static void test_SRPC_JSON_011_random_strings_survive(void **state)
         check_round_trip(exact, length);
         free(exact);
     }
-    shmrpc_json_use_portable(false);
 }
 
 static void test_SRPC_JSON_012_invalid_utf8_is_never_written(void **state)
@@ -212,7 +206,6 @@ static void test_SRPC_JSON_012_invalid_utf8_is_never_written(void **state)
             memset(text, 'x', before);
             strcpy(text + before, wrong[i]);
             char *exact = strdup(text);
-            shmrpc_json_use_portable(before % 2 == 0);
             start();
             shmrpc_write_string(&writer, exact, strlen(exact));
             assert_failed(SHMRPC_SERIALIZATION);
@@ -222,7 +215,6 @@ static void test_SRPC_JSON_012_invalid_utf8_is_never_written(void **state)
             assert_failed(SHMRPC_SERIALIZATION);
             free(exact);
         }
-    shmrpc_json_use_portable(false);
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -319,7 +311,7 @@ static void check_double(double number)
     const char *text = double_text(number);
     assert_true(strtod(text, NULL) == number);
     assert_true(strpbrk(text, ".e") != NULL);
-    struct shmrpc_value value = {text, strlen(text), SHMRPC_NUMBER};
+    struct shmrpc_value value = {text, strlen(text), SHMRPC_NUMBER, false};
     assert_false(shmrpc_value_is_integer(&value));
     double back;
     assert_int_equal(shmrpc_value_double(&value, &back), SHMRPC_OK);
@@ -600,34 +592,30 @@ static void test_every_capacity(void **state)
     start();
     write_sample(&writer);
     assert_int_equal(shmrpc_writer_finish(&writer, &whole), SHMRPC_OK);
-    for (int portable = 0; portable < 2; portable++) {
-        shmrpc_json_use_portable(portable != 0);
-        for (size_t capacity = 0; capacity <= whole + 1; capacity++) {
-            /* Bytes behind the capacity are watched by hand too: valgrind and the sanitizers are
-             * not always there. */
-            char *room = malloc(capacity + 64);
-            assert_non_null(room);
-            memset(room, 0x5A, capacity + 64);
-            struct shmrpc_writer small;
-            shmrpc_writer_init(&small, room, capacity);
-            write_sample(&small);
-            size_t length = 77;
-            enum shmrpc_status status = shmrpc_writer_finish(&small, &length);
-            assert_int_equal(status, capacity < whole ? SHMRPC_TOO_LARGE : SHMRPC_OK);
-            assert_int_equal(length, capacity < whole ? 77 : whole);
-            for (size_t i = 0; i < 64; i++)
-                assert_int_equal(room[capacity + i], 0x5A);
-            if (status == SHMRPC_OK)
-                assert_memory_equal(room, buffer, whole);
-            free(room);
-            room = malloc(capacity > 0 ? capacity : 1);
-            shmrpc_writer_init(&small, capacity > 0 ? room : NULL, capacity);
-            write_sample(&small);
-            assert_int_equal(shmrpc_writer_finish(&small, &length), status);
-            free(room);
-        }
+    for (size_t capacity = 0; capacity <= whole + 1; capacity++) {
+        /* Bytes behind the capacity are watched by hand too: valgrind and the sanitizers are
+         * not always there. */
+        char *room = malloc(capacity + 64);
+        assert_non_null(room);
+        memset(room, 0x5A, capacity + 64);
+        struct shmrpc_writer small;
+        shmrpc_writer_init(&small, room, capacity);
+        write_sample(&small);
+        size_t length = 77;
+        enum shmrpc_status status = shmrpc_writer_finish(&small, &length);
+        assert_int_equal(status, capacity < whole ? SHMRPC_TOO_LARGE : SHMRPC_OK);
+        assert_int_equal(length, capacity < whole ? 77 : whole);
+        for (size_t i = 0; i < 64; i++)
+            assert_int_equal(room[capacity + i], 0x5A);
+        if (status == SHMRPC_OK)
+            assert_memory_equal(room, buffer, whole);
+        free(room);
+        room = malloc(capacity > 0 ? capacity : 1);
+        shmrpc_writer_init(&small, capacity > 0 ? room : NULL, capacity);
+        write_sample(&small);
+        assert_int_equal(shmrpc_writer_finish(&small, &length), status);
+        free(room);
     }
-    shmrpc_json_use_portable(false);
 }
 
 static void test_absurd_capacities_do_not_wrap(void **state)
@@ -746,7 +734,6 @@ static void test_SRPC_JSON_012_random_documents_survive_copies(void **state)
     static char first[sizeof buffer], second[sizeof buffer];
     int rounds = support_under_valgrind() ? 50 : 3000;
     for (int round = 0; round < rounds; round++) {
-        shmrpc_json_use_portable(round % 2 == 0);
         size_t length, first_length, second_length;
         struct shmrpc_value root;
         struct shmrpc_writer copy;
@@ -757,7 +744,6 @@ static void test_SRPC_JSON_012_random_documents_survive_copies(void **state)
         shmrpc_writer_init(&copy, first, sizeof first);
         copy_value(&copy, &root);
         assert_int_equal(shmrpc_writer_finish(&copy, &first_length), SHMRPC_OK);
-        shmrpc_json_use_portable(round % 4 < 2);
         assert_int_equal(shmrpc_json_read(first, first_length, &root, NULL), SHMRPC_OK);
         shmrpc_writer_init(&copy, second, sizeof second);
         copy_value(&copy, &root);
@@ -765,7 +751,6 @@ static void test_SRPC_JSON_012_random_documents_survive_copies(void **state)
         assert_int_equal(first_length, second_length);
         assert_memory_equal(first, second, first_length);
     }
-    shmrpc_json_use_portable(false);
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -780,11 +765,21 @@ static void test_contracts_of_the_writer(void **state)
     expect_check_failure(shmrpc_writer_init(NULL, buffer, 1));
     expect_check_failure(shmrpc_writer_init(&writer, NULL, 1));
     expect_check_failure(shmrpc_write_null(NULL));
+    expect_check_failure(shmrpc_write_bool(NULL, true));
+    expect_check_failure(shmrpc_write_int64(NULL, 1));
+    expect_check_failure(shmrpc_write_uint64(NULL, 1));
     expect_check_failure(shmrpc_write_double(NULL, 1));
+    expect_check_failure(shmrpc_write_string(NULL, "s", 1));
+    expect_check_failure(shmrpc_write_object_begin(NULL));
     expect_check_failure(shmrpc_write_object_end(NULL));
+    expect_check_failure(shmrpc_write_array_begin(NULL));
+    expect_check_failure(shmrpc_write_array_end(NULL));
+    expect_check_failure(shmrpc_writer_value(NULL, "1", 1));
     expect_check_failure(shmrpc_write_key(NULL, "k", 1));
     expect_check_failure(shmrpc_write_key(&writer, NULL, 1));
     expect_check_failure(shmrpc_write_string(&writer, NULL, 1));
+    start();
+    expect_check_failure(shmrpc_write_string(&writer, buffer, SIZE_MAX));
     expect_check_failure(shmrpc_write_json(NULL, "1", 1));
     expect_check_failure(shmrpc_write_json(&writer, NULL, 1));
     expect_check_failure(shmrpc_writer_value(&writer, NULL, 1));

@@ -144,7 +144,7 @@ static enum shmrpc_status merge(const char *data, size_t data_length, const stru
                                 size_t count, char *buffer, size_t capacity, size_t *length,
                                 struct shmrpc_error *error)
 {
-    struct shmrpc_value object = {"{}", 2, SHMRPC_OBJECT};
+    struct shmrpc_value object = {"{}", 2, SHMRPC_OBJECT, false};
     size_t offset = 0;
     if (data != NULL && shmrpc_json_read(data, data_length, &object, &offset) != SHMRPC_OK)
         return shmrpc_error_set(error, SHMRPC_SERIALIZATION, "-d: invalid JSON at byte %zu",
