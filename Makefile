@@ -313,9 +313,10 @@ build/release/kit/test_kit: build/release/conformance/runner/tests/test_kit.o \
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lcjson -o $@
 
-PORTS := reference python-package
+PORTS := reference python-package python-port
 PORT_reference := $(REFERENCE)
 PORT_python-package := $(VENV)/bin/python conformance/adapters/python-package/adapter.py
+PORT_python-port := python3 conformance/adapters/python-port/adapter.py
 
 # In `make check`: the runner's own tests, the cases against the specification, the reference.
 CHECK_SUITES += kit conformance
