@@ -37,6 +37,21 @@ bool shmrpc_channel_check(const struct shmrpc_channel *channel)
             (channel->request.segment.map != NULL && channel->response.full.map != NULL));
 }
 
+enum shmrpc_status shmrpc_channel_check_options(const char *name, size_t buffer_bytes,
+                                                size_t least_bytes, enum shmrpc_wait wait,
+                                                struct shmrpc_error *error)
+{
+    REQUIRE(name != NULL);
+    REQUIRE(least_bytes > SHMRPC_LENGTH_WORD_BYTES);
+    /* SRPC-LIMIT-002, SRPC-LIMIT-003 */
+    if (buffer_bytes != 0 && (buffer_bytes < least_bytes || buffer_bytes > SHMRPC_MAX_BUFFER_BYTES))
+        return shmrpc_error_set(error, SHMRPC_INVALID, "buffer_bytes %zu is not in %zu .. %u",
+                                buffer_bytes, least_bytes, SHMRPC_MAX_BUFFER_BYTES);
+    if ((unsigned)wait > SHMRPC_WAIT_BLOCK)
+        return shmrpc_error_set(error, SHMRPC_INVALID, "there is no such waiting policy");
+    return shmrpc_name_check(name, error);
+}
+
 static struct shmrpc_channel *new_channel(const char *name, enum shmrpc_side side,
                                           enum shmrpc_wait wait)
 {

@@ -47,6 +47,11 @@ struct shmrpc_segment *shmrpc_channel_object(struct shmrpc_channel *channel,
 /** What always holds of a channel. */
 bool shmrpc_channel_check(const struct shmrpc_channel *channel);
 
+/** Whether a name and what both sides' options have in common are in their ranges; INVALID with a text.
+ *  @param buffer_bytes 0 is in its range. */
+enum shmrpc_status shmrpc_channel_check_options(const char *name, size_t buffer_bytes,
+                                                size_t least_bytes, enum shmrpc_wait wait,
+                                                struct shmrpc_error *error);
 /** Server: make all six objects without names, locked and marked, then claim the name by linking
  *  req. @return OK, BUSY (req exists), SYSTEM; on failure nothing is left. */
 enum shmrpc_status shmrpc_channel_claim(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,

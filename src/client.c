@@ -115,9 +115,7 @@ enum shmrpc_status shmrpc_client_open(const char *name, const struct shmrpc_clie
         options = &defaults;
     struct shmrpc_error *error = options->error;
     struct shmrpc_client *made = NULL;
-    enum shmrpc_status status = shmrpc_name_check(name, error);
-    if (status == SHMRPC_OK)
-        status = shmrpc_watch_check_client_options(options, error);
+    enum shmrpc_status status = shmrpc_watch_check_options(name, options, error);
     if (status == SHMRPC_OK)
         status = new_client(name, options, &made, error);
     if (status != SHMRPC_OK)

@@ -262,25 +262,19 @@ enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *e
     return status;
 }
 
-enum shmrpc_status shmrpc_owner_check_options(const struct shmrpc_server_options *options,
-                                              size_t *buffer_bytes, struct shmrpc_error *error)
+enum shmrpc_status shmrpc_owner_create(const char *name, const struct shmrpc_server_options *options,
+                                       struct shmrpc_channel **channel)
 {
     REQUIRE(options != NULL);
-    REQUIRE(buffer_bytes != NULL);
-    /* SRPC-LIMIT-002, SRPC-LIMIT-003 */
-    if (options->buffer_bytes != 0 && (options->buffer_bytes < SHMRPC_MIN_BUFFER_BYTES ||
-                                       options->buffer_bytes > SHMRPC_MAX_BUFFER_BYTES))
-        return shmrpc_error_set(error, SHMRPC_INVALID, "buffer_bytes %zu is not in %d .. %u",
-                                options->buffer_bytes, SHMRPC_MIN_BUFFER_BYTES,
-                                SHMRPC_MAX_BUFFER_BYTES);
-    /* SRPC-TIME-005 */
-    if (options->timeout_ms < 0 && options->timeout_ms != SHMRPC_FOREVER)
-        return shmrpc_error_set(error, SHMRPC_INVALID, "timeout_ms is negative");
-    if (options->wait != SHMRPC_WAIT_ADAPTIVE && options->wait != SHMRPC_WAIT_SPIN &&
-        options->wait != SHMRPC_WAIT_BLOCK)
-        return shmrpc_error_set(error, SHMRPC_INVALID, "there is no such waiting policy");
     /* SRPC-LIMIT-001 */
-    *buffer_bytes =
+    size_t bytes =
         options->buffer_bytes != 0 ? options->buffer_bytes : SHMRPC_DEFAULT_BUFFER_BYTES;
-    return SHMRPC_OK;
+    enum shmrpc_status status = shmrpc_channel_check_options(
+        name, bytes, SHMRPC_MIN_BUFFER_BYTES, options->wait, options->error);
+    if (status != SHMRPC_OK)
+        return status;
+    /* SRPC-TIME-005 */
+    if (!shmrpc_time_valid(options->timeout_ms))
+        return shmrpc_error_set(options->error, SHMRPC_INVALID, "timeout_ms is negative");
+    return shmrpc_owner_publish(name, bytes, options->wait, channel, options->error);
 }

@@ -13,10 +13,9 @@
 enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
                                         struct shmrpc_channel **channel,
                                         struct shmrpc_error *error);
-/** Whether a server's options are in their ranges; INVALID with a text.
- *  @param buffer_bytes set to the size that they ask for. */
-enum shmrpc_status shmrpc_owner_check_options(const struct shmrpc_server_options *options,
-                                              size_t *buffer_bytes, struct shmrpc_error *error);
+/** The same with a server's options, which are checked first, as the name is: INVALID with a text. */
+enum shmrpc_status shmrpc_owner_create(const char *name, const struct shmrpc_server_options *options,
+                                       struct shmrpc_channel **channel);
 /** Remove everything under the name if it is proven dead.
  *  @return OK (nothing is left), BUSY, SYSTEM; on failure nothing was removed. */
 enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *error);

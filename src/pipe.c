@@ -27,15 +27,6 @@ static bool pipe_ok(const struct shmrpc_pipe *pipe)
            pipe->prefix_length <= PREFIX_BYTES;
 }
 
-static void free_pipe(struct shmrpc_pipe *pipe)
-{
-    REQUIRE(pipe->magic == PIPE_MAGIC);
-    shmrpc_channel_close(&pipe->channel);
-    shmrpc_frame_free(pipe->buffer);
-    pipe->magic = 0;
-    free(pipe);
-}
-
 /* Takes over the channel, also on failure. */
 static enum shmrpc_status new_pipe(struct shmrpc_channel *channel, struct shmrpc_pipe **pipe,
                                    struct shmrpc_error *error)
@@ -68,12 +59,7 @@ enum shmrpc_status shmrpc_pipe_create(const char *name, const struct shmrpc_serv
     if (options == NULL)
         options = &defaults;
     struct shmrpc_channel *channel = NULL;
-    size_t bytes;
-    enum shmrpc_status status = shmrpc_name_check(name, options->error);
-    if (status == SHMRPC_OK)
-        status = shmrpc_owner_check_options(options, &bytes, options->error);
-    if (status == SHMRPC_OK)
-        status = shmrpc_owner_publish(name, bytes, options->wait, &channel, options->error);
+    enum shmrpc_status status = shmrpc_owner_create(name, options, &channel);
     if (status == SHMRPC_OK)
         status = new_pipe(channel, pipe, options->error);
     if (status == SHMRPC_OK) {
@@ -92,9 +78,7 @@ enum shmrpc_status shmrpc_pipe_open(const char *name, const struct shmrpc_client
     if (options == NULL)
         options = &defaults;
     struct shmrpc_channel *channel = NULL;
-    enum shmrpc_status status = shmrpc_name_check(name, options->error);
-    if (status == SHMRPC_OK)
-        status = shmrpc_watch_check_client_options(options, options->error);
+    enum shmrpc_status status = shmrpc_watch_check_options(name, options, options->error);
     if (status == SHMRPC_OK)
         status = shmrpc_watch_attach(name, options, &channel, options->error);
     return status == SHMRPC_OK ? new_pipe(channel, pipe, options->error) : status;
@@ -102,7 +86,7 @@ enum shmrpc_status shmrpc_pipe_open(const char *name, const struct shmrpc_client
 
 static enum shmrpc_status check_use(struct shmrpc_pipe *pipe, int timeout_ms)
 {
-    if (timeout_ms < 0 && timeout_ms != SHMRPC_FOREVER)
+    if (!shmrpc_time_valid(timeout_ms))
         return shmrpc_error_set(&pipe->error, SHMRPC_INVALID, "timeout_ms is negative");
     if (atomic_load(&pipe->channel->orphaned))
         return shmrpc_error_set(&pipe->error, SHMRPC_INVALID,
@@ -237,6 +221,9 @@ void shmrpc_pipe_close(struct shmrpc_pipe **pipe)
     if (*pipe == NULL)
         return;
     REQUIRE(pipe_ok(*pipe));
-    free_pipe(*pipe);
+    shmrpc_channel_close(&(*pipe)->channel);
+    shmrpc_frame_free((*pipe)->buffer);
+    (*pipe)->magic = 0;
+    free(*pipe);
     *pipe = NULL;
 }

@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "owner.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,6 @@ struct shmrpc_server {
     struct shmrpc_channel *channel;
     struct shmrpc_call_place place;
     struct shmrpc_error error;
-    size_t buffer_bytes;
     enum shmrpc_wait wait;
     atomic_bool stop;
     struct shmrpc_method *methods; /* sorted by name */
@@ -23,10 +23,11 @@ struct shmrpc_server {
     struct shmrpc_call call;
 };
 
+/* What never changes in a server's life: shmrpc_server_stop() asks at any moment, on any thread. */
 static bool server_ok(const struct shmrpc_server *server)
 {
     return server != NULL && server->magic == MAGIC && server->place.buffer != NULL &&
-           (server->methods != NULL || server->method_count == 0);
+           server->place.scratch != NULL && server->place.timeout_ms != 0;
 }
 
 /* ---- Creation ------------------------------------------------------------------------------- */
@@ -43,28 +44,39 @@ static void free_server(struct shmrpc_server *server)
     free(server);
 }
 
-static struct shmrpc_server *new_server(const struct shmrpc_server_options *options,
-                                        size_t buffer_bytes)
+/* Takes over the channel, also on failure. */
+static enum shmrpc_status new_server(struct shmrpc_channel *channel,
+                                     const struct shmrpc_server_options *options,
+                                     struct shmrpc_server **server)
 {
-    struct shmrpc_server *server = calloc(1, sizeof *server);
-    if (server == NULL)
-        return NULL;
-    server->magic = MAGIC;
-    server->buffer_bytes = buffer_bytes;
-    /* SRPC-TIME-001 */
-    server->place.timeout_ms =
-        options->timeout_ms != 0 ? options->timeout_ms : SHMRPC_DEFAULT_TIMEOUT_MS;
-    server->wait = options->wait;
-    server->place.keeper.log = options->log;
-    server->place.keeper.log_user = options->log_user;
-    server->place.keeper.error = &server->error;
-    server->place.buffer = shmrpc_frame_alloc(server->buffer_bytes);
-    server->place.scratch = shmrpc_frame_alloc(server->buffer_bytes);
-    if (server->place.buffer == NULL || server->place.scratch == NULL) {
-        free_server(server);
-        return NULL;
+    REQUIRE(channel->complete);
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    struct shmrpc_server *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        shmrpc_channel_close(&channel);
+        return shmrpc_error_system(options->error, "cannot allocate a server");
     }
-    return server;
+    made->magic = MAGIC;
+    made->channel = channel;
+    made->wait = options->wait;
+    made->place = (struct shmrpc_call_place){
+        .keeper = {.channel = channel,
+                   .log = options->log,
+                   .log_user = options->log_user,
+                   .error = &made->error},
+        /* SRPC-TIME-001 */
+        .timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : SHMRPC_DEFAULT_TIMEOUT_MS,
+        .buffer = shmrpc_frame_alloc(channel->capacity),
+        .scratch = shmrpc_frame_alloc(channel->capacity),
+    };
+    if (made->place.buffer == NULL || made->place.scratch == NULL) {
+        free_server(made);
+        errno = ENOMEM;
+        return shmrpc_error_system(options->error, "cannot allocate a server");
+    }
+    ENSURE(server_ok(made));
+    *server = made;
+    return SHMRPC_OK;
 }
 
 enum shmrpc_status shmrpc_server_create(const char *name,
@@ -76,25 +88,9 @@ enum shmrpc_status shmrpc_server_create(const char *name,
     REQUIRE(server != NULL);
     if (options == NULL)
         options = &defaults;
-    struct shmrpc_error *error = options->error;
-    size_t buffer_bytes;
-    enum shmrpc_status status = shmrpc_name_check(name, error);
-    if (status == SHMRPC_OK)
-        status = shmrpc_owner_check_options(options, &buffer_bytes, error);
-    if (status != SHMRPC_OK)
-        return status;
-    struct shmrpc_server *made = new_server(options, buffer_bytes);
-    if (made == NULL)
-        return shmrpc_error_system(error, "cannot allocate a server");
-    status = shmrpc_owner_publish(name, made->buffer_bytes, made->wait, &made->channel, error);
-    if (status != SHMRPC_OK) {
-        free_server(made);
-        return status;
-    }
-    made->place.keeper.channel = made->channel;
-    ENSURE(made->channel->complete);
-    *server = made;
-    return SHMRPC_OK;
+    struct shmrpc_channel *channel = NULL;
+    enum shmrpc_status status = shmrpc_owner_create(name, options, &channel);
+    return status == SHMRPC_OK ? new_server(channel, options, server) : status;
 }
 
 void shmrpc_server_close(struct shmrpc_server **server)
@@ -127,7 +123,7 @@ const char *shmrpc_server_error(const struct shmrpc_server *server)
 size_t shmrpc_server_buffer_bytes(const struct shmrpc_server *server)
 {
     REQUIRE(server_ok(server));
-    return server->buffer_bytes;
+    return server->channel->capacity + SHMRPC_LENGTH_WORD_BYTES;
 }
 
 /* ---- Methods -------------------------------------------------------------------------------- */
@@ -205,16 +201,6 @@ enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const ch
 
 /* ---- Serving -------------------------------------------------------------------------------- */
 
-static const struct shmrpc_method *look_up(const struct shmrpc_server *server, const char *name,
-                                           size_t length)
-{
-    if (compare_names(name, length, running.name, running.length) == 0)
-        return &running;
-    bool found;
-    size_t at = find_method(server, name, length, &found);
-    return found ? &server->methods[at] : NULL;
-}
-
 /* SRPC-ENV-011 */
 static void answer_unknown(struct shmrpc_call *call, const char *name, size_t length)
 {
@@ -234,8 +220,11 @@ static void execute(struct shmrpc_server *server, struct shmrpc_call *call)
     size_t length = 0;
     bool string = shmrpc_call_decode(call, &call->request.method, &name, &length);
     ENSURE(string);
-    const struct shmrpc_method *method = look_up(server, name, length);
-    if (method == NULL) {
+    bool found = compare_names(name, length, running.name, running.length) == 0;
+    const struct shmrpc_method *method = &running;
+    if (!found)
+        method = &server->methods[find_method(server, name, length, &found)];
+    if (!found) {
         answer_unknown(call, name, length);
         return;
     }
@@ -279,8 +268,9 @@ static enum shmrpc_status make_anew(struct shmrpc_server *server)
                      server->channel->name);
     shmrpc_channel_retire(server->channel);
     struct shmrpc_channel *fresh;
-    enum shmrpc_status status = shmrpc_owner_publish(server->channel->name, server->buffer_bytes,
-                                                     server->wait, &fresh, &server->error);
+    enum shmrpc_status status = shmrpc_owner_publish(
+        server->channel->name, shmrpc_server_buffer_bytes(server), server->wait, &fresh,
+        &server->error);
     if (status != SHMRPC_OK)
         return status;
     shmrpc_channel_close(&server->channel);
@@ -290,28 +280,10 @@ static enum shmrpc_status make_anew(struct shmrpc_server *server)
     return SHMRPC_OK;
 }
 
-static enum shmrpc_status after_receive(struct shmrpc_server *server, enum shmrpc_status status,
-                                        size_t length)
-{
-    switch (status) {
-    case SHMRPC_OK:
-        handle(server, length);
-        break;
-    case SHMRPC_PROTOCOL:
-        if (!server->channel->broken)
-            shmrpc_watch_log(&server->place.keeper, "%s: dropped a frame of impossible length",
-                             server->channel->name);
-        break;
-    default:
-        return status;
-    }
-    return server->channel->broken ? make_anew(server) : SHMRPC_OK;
-}
-
 enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_ms)
 {
     REQUIRE(server_ok(server));
-    if (timeout_ms < 0 && timeout_ms != SHMRPC_FOREVER)
+    if (!shmrpc_time_valid(timeout_ms))
         return shmrpc_error_set(&server->error, SHMRPC_INVALID, "timeout_ms is negative");
     if (server->call.running)
         return shmrpc_error_set(&server->error, SHMRPC_INVALID, "a handler cannot serve");
@@ -333,7 +305,14 @@ enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_
         if (look != SHMRPC_OK)
             status = look;
     }
-    return after_receive(server, status, length);
+    if (status == SHMRPC_OK)
+        handle(server, length);
+    else if (status != SHMRPC_PROTOCOL)
+        return status;
+    else if (!server->channel->broken)
+        shmrpc_watch_log(&server->place.keeper, "%s: dropped a frame of impossible length",
+                         server->channel->name);
+    return server->channel->broken ? make_anew(server) : SHMRPC_OK;
 }
 
 enum shmrpc_status shmrpc_server_run(struct shmrpc_server *server)

@@ -55,11 +55,16 @@ void shmrpc_sleep_ms(int milliseconds)
         ;
 }
 
+bool shmrpc_time_valid(int timeout_ms)
+{
+    return timeout_ms >= 0 || timeout_ms == SHMRPC_FOREVER;
+}
+
 void shmrpc_deadline_start(struct shmrpc_deadline *deadline, int timeout_ms, shmrpc_watch *watch,
                            void *context)
 {
     REQUIRE(deadline != NULL);
-    REQUIRE(timeout_ms >= 0 || timeout_ms == SHMRPC_FOREVER);
+    REQUIRE(shmrpc_time_valid(timeout_ms));
     REQUIRE(watch != NULL || context == NULL);
     *deadline = (struct shmrpc_deadline){timeout_ms, 0, watch, context};
 }

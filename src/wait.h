@@ -37,6 +37,8 @@ struct shmrpc_deadline {
     void *context;
 };
 
+/** Whether it is a time: 0 or more, or SHMRPC_FOREVER. */
+bool shmrpc_time_valid(int timeout_ms);
 void shmrpc_deadline_start(struct shmrpc_deadline *deadline, int timeout_ms, shmrpc_watch *watch,
                            void *context);
 /** Fix the deadline now, for callers that do something slow before they wait. */

@@ -4,7 +4,6 @@
 #include "error.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #define NS_PER_MS INT64_C(1000000)
@@ -18,11 +17,9 @@ void shmrpc_watch_log(const struct shmrpc_keeper *keeper, const char *format, ..
     struct shmrpc_error line;
     va_list arguments;
     va_start(arguments, format);
-    char text[sizeof line.text];
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
     /* SRPC-SEC-002: the same cleaning as for error texts. */
-    shmrpc_error_set(&line, SHMRPC_PROTOCOL, "%s", text);
+    shmrpc_error_fill(&line, SHMRPC_PROTOCOL, 0, format, arguments);
+    va_end(arguments);
     keeper->log(keeper->log_user, line.text);
 }
 
@@ -31,10 +28,16 @@ void shmrpc_watch_log(const struct shmrpc_keeper *keeper, const char *format, ..
 static void repair(struct shmrpc_keeper *keeper)
 {
     struct shmrpc_channel *channel = keeper->channel;
-    if (!shmrpc_channel_lock_clients_out(channel))
-        return;
-    const char *done = shmrpc_channel_repair(channel, &keeper->values);
-    shmrpc_channel_let_clients_in(channel);
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(!channel->inside);
+    const char *done = NULL;
+    /* A child forked meanwhile would hold the segment, too. */
+    shmrpc_fork_block();
+    if (shmrpc_channel_lock_clients_out(channel)) {
+        done = shmrpc_channel_repair(channel, &keeper->values);
+        shmrpc_channel_let_clients_in(channel);
+    }
+    shmrpc_fork_unblock();
     if (done != NULL)
         shmrpc_watch_log(keeper, "%s: %s", channel->name, done);
 }
@@ -42,6 +45,8 @@ static void repair(struct shmrpc_keeper *keeper)
 /* SRPC-RECOVER-012: suspicion, then proof, within a second of idling. */
 static void look_at_slots(struct shmrpc_keeper *keeper, int64_t now)
 {
+    REQUIRE(now >= 0);
+    REQUIRE(now >= keeper->since_ns);
     struct shmrpc_channel_values values = shmrpc_channel_values(keeper->channel);
     if (!shmrpc_channel_suspicious(&values)) {
         keeper->since_ns = 0;
@@ -82,6 +87,7 @@ enum shmrpc_status shmrpc_watch_channel(void *context)
 enum shmrpc_status shmrpc_watch_server(void *context)
 {
     struct shmrpc_channel *channel = context;
+    REQUIRE(channel != NULL);
     INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
     if (shmrpc_channel_truncated(channel)) {
@@ -92,27 +98,18 @@ enum shmrpc_status shmrpc_watch_server(void *context)
     return shmrpc_channel_server_dead(channel) ? SHMRPC_PEER_GONE_MAYBE_EXECUTED : SHMRPC_OK;
 }
 
-static bool valid_time(int milliseconds)
-{
-    return milliseconds >= 0 || milliseconds == SHMRPC_FOREVER;
-}
-
-enum shmrpc_status shmrpc_watch_check_client_options(const struct shmrpc_client_options *options,
-                                                     struct shmrpc_error *error)
+enum shmrpc_status shmrpc_watch_check_options(const char *name,
+                                              const struct shmrpc_client_options *options,
+                                              struct shmrpc_error *error)
 {
     REQUIRE(options != NULL);
+    REQUIRE(name != NULL);
     /* SRPC-TIME-005 */
-    if (!valid_time(options->timeout_ms) || !valid_time(options->wait_for_server_ms) ||
-        !valid_time(options->wait_busy_ms))
+    if (!shmrpc_time_valid(options->timeout_ms) || !shmrpc_time_valid(options->wait_busy_ms) ||
+        !shmrpc_time_valid(options->wait_for_server_ms))
         return shmrpc_error_set(error, SHMRPC_INVALID, "a time is negative");
-    /* SRPC-LIMIT-003 */
-    if (options->buffer_bytes != 0 && (options->buffer_bytes <= SHMRPC_LENGTH_WORD_BYTES ||
-                                       options->buffer_bytes > SHMRPC_MAX_BUFFER_BYTES))
-        return shmrpc_error_set(error, SHMRPC_INVALID, "buffer_bytes is out of range");
-    if (options->wait != SHMRPC_WAIT_ADAPTIVE && options->wait != SHMRPC_WAIT_SPIN &&
-        options->wait != SHMRPC_WAIT_BLOCK)
-        return shmrpc_error_set(error, SHMRPC_INVALID, "there is no such waiting policy");
-    return SHMRPC_OK;
+    return shmrpc_channel_check_options(name, options->buffer_bytes, SHMRPC_LENGTH_WORD_BYTES + 1,
+                                        options->wait, error);
 }
 
 /* How long after the start of an attach a refusal of this kind is worth another try, and after
@@ -121,6 +118,7 @@ enum shmrpc_status shmrpc_watch_check_client_options(const struct shmrpc_client_
 static bool worth_another_try(enum shmrpc_status status, const struct shmrpc_client_options *options,
                               int64_t waited_ms, int *pause_ms)
 {
+    REQUIRE(waited_ms >= 0);
     int patience_ms;
     *pause_ms = SHMRPC_RETRY_MS;
     switch (status) {
@@ -142,6 +140,7 @@ static bool worth_another_try(enum shmrpc_status status, const struct shmrpc_cli
     default:
         return false;
     }
+    ENSURE(shmrpc_time_valid(patience_ms));
     return patience_ms == SHMRPC_FOREVER || waited_ms < patience_ms;
 }
 
@@ -155,8 +154,10 @@ enum shmrpc_status shmrpc_watch_attach(const char *name, const struct shmrpc_cli
         enum shmrpc_status status =
             shmrpc_channel_attach(name, options->buffer_bytes, options->wait, channel, error);
         int pause_ms;
-        if (status == SHMRPC_OK)
+        if (status == SHMRPC_OK) {
+            ENSURE((*channel)->complete);
             return SHMRPC_OK;
+        }
         /* SRPC-ATTACH-001, SRPC-ATTACH-008, SRPC-ATTACH-009, SRPC-ATTACH-011 */
         if (!worth_another_try(status, options, (shmrpc_now_ns() - start) / NS_PER_MS, &pause_ms)) {
             if (status == SHMRPC_TIMEOUT && error != NULL)

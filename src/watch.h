@@ -37,8 +37,9 @@ enum shmrpc_status shmrpc_watch_attach(const char *name, const struct shmrpc_cli
                                        struct shmrpc_channel **channel,
                                        struct shmrpc_error *error);
 
-/** Whether the options are in their ranges; INVALID with a text. */
-enum shmrpc_status shmrpc_watch_check_client_options(const struct shmrpc_client_options *options,
-                                                     struct shmrpc_error *error);
+/** Whether a name and a client's options are in their ranges; INVALID with a text. */
+enum shmrpc_status shmrpc_watch_check_options(const char *name,
+                                              const struct shmrpc_client_options *options,
+                                              struct shmrpc_error *error);
 
 #endif

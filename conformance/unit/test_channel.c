@@ -510,6 +510,10 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(shmrpc_channel_close(&zero));
     expect_check_failure(support_ignore(shmrpc_channel_object(NULL, SHMRPC_OBJECT_REQ) != NULL));
     expect_check_failure(support_ignore(shmrpc_channel_object(zero, SHMRPC_OBJECT_COUNT) != NULL));
+    expect_check_failure(support_ignore(
+        shmrpc_channel_check_options(NULL, 128, 128, SHMRPC_WAIT_BLOCK, NULL)));
+    expect_check_failure(
+        support_ignore(shmrpc_channel_check_options("x", 128, 4, SHMRPC_WAIT_BLOCK, NULL)));
     expect_check_failure(
         support_ignore(shmrpc_channel_claim("a/b", 128, SHMRPC_WAIT_BLOCK, &none, NULL)));
     expect_check_failure(

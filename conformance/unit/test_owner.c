@@ -601,14 +601,13 @@ static void test_broken_contracts_fire(void **state)
     (void)state;
     struct shmrpc_channel *channel;
     struct shmrpc_server_options options = SHMRPC_SERVER_OPTIONS_INIT;
-    size_t bytes;
     expect_check_failure(
         support_ignore(shmrpc_owner_publish("a/b", 512, SHMRPC_WAIT_BLOCK, &channel, NULL)));
     expect_check_failure(
         support_ignore(shmrpc_owner_publish("x", 512, SHMRPC_WAIT_BLOCK, NULL, NULL)));
     expect_check_failure(support_ignore(shmrpc_owner_reclaim("", NULL)));
-    expect_check_failure(support_ignore(shmrpc_owner_check_options(NULL, &bytes, NULL)));
-    expect_check_failure(support_ignore(shmrpc_owner_check_options(&options, NULL, NULL)));
+    expect_check_failure(support_ignore(shmrpc_owner_create("x", NULL, &channel)));
+    expect_check_failure(support_ignore(shmrpc_owner_create("x", &options, NULL)));
 }
 
 int main(void)

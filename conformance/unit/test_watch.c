@@ -266,11 +266,13 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(shmrpc_watch_log(&scene.keeper, NULL));
     expect_check_failure(support_ignore(shmrpc_watch_channel(NULL)));
     expect_check_failure(support_ignore(shmrpc_watch_channel(&keeper)));
+    expect_check_failure(support_ignore(shmrpc_watch_check_options(NULL, &options, NULL)));
+    expect_check_failure(support_ignore(shmrpc_watch_server(NULL)));
     keeper.channel = &zero;
     expect_check_failure(support_ignore(shmrpc_watch_channel(&keeper)));
     expect_check_failure(support_ignore(shmrpc_watch_server(&zero)));
     expect_check_failure(support_ignore(shmrpc_watch_server(scene.server)));
-    expect_check_failure(support_ignore(shmrpc_watch_check_client_options(NULL, NULL)));
+    expect_check_failure(support_ignore(shmrpc_watch_check_options("x", NULL, NULL)));
     expect_check_failure(
         support_ignore(shmrpc_watch_attach(scene.name, NULL, &scene.client, NULL)));
     expect_check_failure(support_ignore(shmrpc_watch_attach(scene.name, &options, NULL, NULL)));
