@@ -14,6 +14,7 @@ struct remains {
 
 static void drop(struct remains *remains)
 {
+    REQUIRE(remains->count < SHMRPC_OBJECT_COUNT);
     for (size_t i = 0; i < remains->count; i++)
         shmrpc_segment_drop(&remains->pieces[i]);
     remains->count = 0;
@@ -24,9 +25,9 @@ static void drop(struct remains *remains)
 static enum shmrpc_status collect(const char *name, struct shmrpc_channel *own,
                                   struct remains *remains, struct shmrpc_error *error)
 {
+    REQUIRE(own == NULL || own->side == SHMRPC_SIDE_SERVER);
     remains->count = 0;
-    for (unsigned i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
-        enum shmrpc_object object = (enum shmrpc_object)i;
+    for (enum shmrpc_object object = SHMRPC_OBJECT_RESP; object < SHMRPC_OBJECT_COUNT; object++) {
         char *file = remains->files[remains->count];
         shmrpc_name_object(name, object, file);
         if (own != NULL && shmrpc_segment_is(shmrpc_channel_object(own, object), file))
@@ -40,6 +41,7 @@ static enum shmrpc_status collect(const char *name, struct shmrpc_channel *own,
             return status;
         }
     }
+    ENSURE(remains->count < SHMRPC_OBJECT_COUNT);
     return SHMRPC_OK;
 }
 
@@ -48,6 +50,8 @@ static enum shmrpc_status collect(const char *name, struct shmrpc_channel *own,
 static enum shmrpc_status prove_unheld(const struct shmrpc_segment *piece, const char *name,
                                        struct shmrpc_error *error)
 {
+    REQUIRE(piece->fd >= 0);
+    REQUIRE(piece->map == NULL);
     enum shmrpc_status status = shmrpc_lease_take(piece->fd);
     if (status == SHMRPC_BUSY)
         return shmrpc_error_set(error, SHMRPC_BUSY, "a living process holds the channel \"%s\"", name);
@@ -59,21 +63,20 @@ static enum shmrpc_status prove_unheld(const struct shmrpc_segment *piece, const
     return SHMRPC_OK;
 }
 
-static enum shmrpc_status prove_all_unheld(const struct remains *remains, bool dead_owner,
-                                           const char *name, struct shmrpc_error *error)
+/* Remove the pieces once all of them are proven to be nobody's. */
+static enum shmrpc_status remove_pieces(const struct remains *remains, bool dead_owner,
+                                        const char *name, struct shmrpc_error *error)
 {
+    REQUIRE(remains->count < SHMRPC_OBJECT_COUNT);
+    REQUIRE(name != NULL);
     enum shmrpc_status status = SHMRPC_OK;
     /* SRPC-RECLAIM-004: the lock on a marked req speaks for the marked pieces. */
     for (size_t i = 0; status == SHMRPC_OK && i < remains->count; i++)
         if (!(dead_owner && remains->pieces[i].marked))
             status = prove_unheld(&remains->pieces[i], name, error);
-    return status;
-}
-
-static void unlink_all(const struct remains *remains)
-{
-    for (size_t i = 0; i < remains->count; i++)
+    for (size_t i = 0; status == SHMRPC_OK && i < remains->count; i++)
         shmrpc_segment_unlink(&remains->pieces[i], remains->files[i]);
+    return status;
 }
 
 /* With the lock on req in our hand: a marked req's owner is dead, and so is whatever nobody holds.
@@ -81,6 +84,8 @@ static void unlink_all(const struct remains *remains)
 static enum shmrpc_status remove_dead(const char *name, const struct shmrpc_segment *request,
                                       struct shmrpc_error *error)
 {
+    REQUIRE(request->fd >= 0);
+    REQUIRE(request->map == NULL);
     char file[SHMRPC_FILE_NAME_BYTES];
     struct remains remains;
     /* The lease on req comes before the look at the others: an original that is still creating or
@@ -90,13 +95,13 @@ static enum shmrpc_status remove_dead(const char *name, const struct shmrpc_segm
         status = collect(name, NULL, &remains, error);
     if (status != SHMRPC_OK)
         return status;
-    status = prove_all_unheld(&remains, request->marked, name, error);
+    status = remove_pieces(&remains, request->marked, name, error);
     if (status == SHMRPC_OK) {
-        unlink_all(&remains);
         shmrpc_name_object(name, SHMRPC_OBJECT_REQ, file);
         shmrpc_segment_unlink(request, file);
     }
     drop(&remains);
+    ENSURE(remains.count == 0);
     return status;
 }
 
@@ -121,6 +126,7 @@ static enum shmrpc_status reclaim_once(const char *name, bool *again, struct shm
         *again = true;
     else
         status = remove_dead(name, &request, error);
+    ENSURE(!*again || status == SHMRPC_OK);
     shmrpc_segment_drop(&request);
     return status;
 }
@@ -144,8 +150,8 @@ static enum shmrpc_status free_name(const char *name, struct shmrpc_error *error
 /* Whether anything beside own's objects (own may be null) stands under the names behind req. */
 static bool any_piece(const char *name, struct shmrpc_channel *own)
 {
-    for (unsigned i = SHMRPC_OBJECT_RESP; i < SHMRPC_OBJECT_COUNT; i++) {
-        enum shmrpc_object object = (enum shmrpc_object)i;
+    REQUIRE(name != NULL);
+    for (enum shmrpc_object object = SHMRPC_OBJECT_RESP; object < SHMRPC_OBJECT_COUNT; object++) {
         char file[SHMRPC_FILE_NAME_BYTES];
         shmrpc_name_object(name, object, file);
         if (shmrpc_segment_named(file) &&
@@ -155,48 +161,32 @@ static bool any_piece(const char *name, struct shmrpc_channel *own)
     return false;
 }
 
-static enum shmrpc_status remove_pieces(struct shmrpc_channel *channel, struct shmrpc_error *error)
-{
-    struct remains remains;
-    shmrpc_fork_block();
-    enum shmrpc_status status = collect(channel->name, channel, &remains, error);
-    if (status == SHMRPC_OK) {
-        status = prove_all_unheld(&remains, false, channel->name, error);
-        if (status == SHMRPC_OK)
-            unlink_all(&remains);
-        drop(&remains);
-    }
-    shmrpc_fork_unblock();
-    return status;
-}
-
 /* SRPC-RECLAIM-007, SRPC-RECLAIM-008, SRPC-RECLAIM-013: req is ours, and pieces under the other names
  * are not. They belong to an original that is closing, so they are given time to go by themselves:
  * it unlinks by name, and must not meet ours. Or to one that died meanwhile. */
 static enum shmrpc_status clear_pieces(struct shmrpc_channel *channel, struct shmrpc_error *error)
 {
+    REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
+    REQUIRE(!channel->complete);
     const int64_t grace = SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
     int64_t until = shmrpc_now_ns() + grace;
     while (any_piece(channel->name, channel)) {
         int64_t now = shmrpc_now_ns();
         if (now >= until) {
             /* Somebody who only looks, as people's tools do, holds a piece for a moment. */
-            enum shmrpc_status status = remove_pieces(channel, error);
+            struct remains remains;
+            shmrpc_fork_block();
+            enum shmrpc_status status = collect(channel->name, channel, &remains, error);
+            if (status == SHMRPC_OK)
+                status = remove_pieces(&remains, false, channel->name, error);
+            drop(&remains);
+            shmrpc_fork_unblock();
             if (status != SHMRPC_BUSY || now >= until + grace)
                 return status;
         }
         shmrpc_sleep_ms(SHMRPC_RETRY_MS);
     }
     return SHMRPC_OK;
-}
-
-static enum shmrpc_status complete(struct shmrpc_channel *channel, struct shmrpc_error *error)
-{
-    enum shmrpc_status status = shmrpc_channel_complete(channel, error);
-    if (status != SHMRPC_BUSY)
-        return status;
-    status = clear_pieces(channel, error);
-    return status == SHMRPC_OK ? shmrpc_channel_complete(channel, error) : status;
 }
 
 /* SRPC-OBJ-002, SRPC-RECLAIM-011: linking req decides who is the owner. The lock may be held for a
@@ -209,6 +199,7 @@ static enum shmrpc_status claim(const char *name, size_t buffer_bytes, enum shmr
     for (int removals = 0; removals < REMOVALS;) {
         enum shmrpc_status status =
             shmrpc_channel_claim(name, buffer_bytes, wait, channel, error);
+        ENSURE((status == SHMRPC_OK) == (*channel != NULL));
         if (status != SHMRPC_BUSY)
             return status;
         status = free_name(name, error);
@@ -234,13 +225,19 @@ enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, e
     enum shmrpc_status status = claim(name, buffer_bytes, wait, &made, error);
     if (status != SHMRPC_OK)
         return status;
-    status = complete(made, error);
+    status = shmrpc_channel_complete(made, error);
+    if (status == SHMRPC_BUSY) {
+        status = clear_pieces(made, error);
+        if (status == SHMRPC_OK)
+            status = shmrpc_channel_complete(made, error);
+    }
     if (status != SHMRPC_OK) {
         /* SRPC-LIFE-004: takes away what this creation linked, and nothing else. */
         shmrpc_channel_close(&made);
         return status;
     }
     ENSURE(made->complete);
+    ENSURE(made->capacity == buffer_bytes - SHMRPC_LENGTH_WORD_BYTES);
     *channel = made;
     return SHMRPC_OK;
 }
@@ -257,8 +254,10 @@ enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *e
     status = claim(name, SHMRPC_MIN_BUFFER_BYTES, SHMRPC_WAIT_BLOCK, &own, error);
     if (status != SHMRPC_OK)
         return status;
+    ENSURE(own != NULL);
     status = clear_pieces(own, error);
     shmrpc_channel_close(&own);
+    ENSURE(own == NULL);
     return status;
 }
 
@@ -266,6 +265,7 @@ enum shmrpc_status shmrpc_owner_create(const char *name, const struct shmrpc_ser
                                        struct shmrpc_channel **channel)
 {
     REQUIRE(options != NULL);
+    REQUIRE(channel != NULL);
     /* SRPC-LIMIT-001 */
     size_t bytes =
         options->buffer_bytes != 0 ? options->buffer_bytes : SHMRPC_DEFAULT_BUFFER_BYTES;

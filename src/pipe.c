@@ -46,6 +46,7 @@ static enum shmrpc_status new_pipe(struct shmrpc_channel *channel, struct shmrpc
     made->keeper.channel = channel;
     made->keeper.error = &made->error;
     ENSURE(pipe_ok(made));
+    ENSURE(!made->sent);
     *pipe = made;
     return SHMRPC_OK;
 }
@@ -170,6 +171,7 @@ enum shmrpc_status shmrpc_pipe_send(struct shmrpc_pipe *pipe, const void *data, 
     pipe->prefix_length = length < PREFIX_BYTES ? length : PREFIX_BYTES;
     if (length > 0)
         memcpy(pipe->prefix, data, pipe->prefix_length);
+    ENSURE(pipe->prefix_length <= length);
     pipe->sent = true;
     status = shmrpc_channel_commit(pipe->channel, length);
     return status == SHMRPC_OK ? SHMRPC_OK : explain(pipe, status);

@@ -34,6 +34,8 @@ static bool server_ok(const struct shmrpc_server *server)
 
 static void free_server(struct shmrpc_server *server)
 {
+    REQUIRE(server->magic == MAGIC);
+    REQUIRE(server->methods != NULL || server->method_count == 0);
     shmrpc_channel_close(&server->channel);
     for (size_t i = 0; i < server->method_count; i++)
         free(server->methods[i].name);
@@ -130,6 +132,8 @@ size_t shmrpc_server_buffer_bytes(const struct shmrpc_server *server)
 
 static int compare_names(const char *a, size_t a_length, const char *b, size_t b_length)
 {
+    REQUIRE(a != NULL);
+    REQUIRE(b != NULL);
     int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
     return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
 }
@@ -152,6 +156,8 @@ static size_t find_method(const struct shmrpc_server *server, const char *name, 
         else
             high = middle;
     }
+    ENSURE(low <= server->method_count);
+    ENSURE(!*found || low < server->method_count);
     return low;
 }
 
@@ -193,6 +199,7 @@ enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const ch
     char *copy = strdup(method);
     if (copy == NULL)
         return shmrpc_error_system(&server->error, "cannot register a method");
+    ENSURE(at <= server->method_count);
     memmove(&methods[at + 1], &methods[at], (server->method_count - at) * sizeof *methods);
     methods[at] = (struct shmrpc_method){copy, length, handler, user};
     server->method_count++;
@@ -205,6 +212,8 @@ enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const ch
 static void answer_unknown(struct shmrpc_call *call, const char *name, size_t length)
 {
     static const char head[] = "RPCError: Unknown method: ";
+    REQUIRE(name != NULL);
+    REQUIRE(!call->answered);
     char *text = malloc(sizeof head + length);
     if (text == NULL)
         return;
@@ -218,6 +227,7 @@ static void execute(struct shmrpc_server *server, struct shmrpc_call *call)
 {
     const char *name = NULL;
     size_t length = 0;
+    REQUIRE(call->running);
     bool string = shmrpc_call_decode(call, &call->request.method, &name, &length);
     ENSURE(string);
     bool found = compare_names(name, length, running.name, running.length) == 0;
@@ -238,6 +248,7 @@ static void execute(struct shmrpc_server *server, struct shmrpc_call *call)
 static void handle(struct shmrpc_server *server, size_t length)
 {
     struct shmrpc_call *call = &server->call;
+    REQUIRE(!call->running);
     enum shmrpc_status status = shmrpc_call_start(call, &server->place, length);
     if (status == SHMRPC_SERIALIZATION) {
         call->running = false;
@@ -250,11 +261,13 @@ static void handle(struct shmrpc_server *server, size_t length)
     else /* SRPC-ENV-015 */
         shmrpc_call_set_failure(call, "RPCError: Invalid request: %s", call->request.problem);
     shmrpc_call_finish(call);
+    ENSURE(!call->running);
 }
 
 static enum shmrpc_status watch_idle(void *context)
 {
     struct shmrpc_server *server = context;
+    REQUIRE(server_ok(server));
     /* Ends the wait; step tells it from a time-out by the flag. */
     if (atomic_load(&server->stop))
         return SHMRPC_TIMEOUT;
@@ -264,6 +277,8 @@ static enum shmrpc_status watch_idle(void *context)
 /* SRPC-SEM-007: what a peer broke beyond repair is cured by a new channel under the same name. */
 static enum shmrpc_status make_anew(struct shmrpc_server *server)
 {
+    REQUIRE(server->channel->broken);
+    REQUIRE(!server->call.running);
     shmrpc_watch_log(&server->place.keeper, "%s: a peer broke the channel; making it anew",
                      server->channel->name);
     shmrpc_channel_retire(server->channel);
@@ -277,6 +292,7 @@ static enum shmrpc_status make_anew(struct shmrpc_server *server)
     server->channel = fresh;
     server->place.keeper.channel = fresh;
     server->place.keeper.since_ns = 0;
+    ENSURE(!fresh->broken);
     return SHMRPC_OK;
 }
 
@@ -290,6 +306,7 @@ enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_
     if (atomic_load(&server->channel->orphaned))
         return shmrpc_error_set(&server->error, SHMRPC_INVALID,
                                 "the server belongs to the parent process");
+    ENSURE(server->place.keeper.channel == server->channel);
     if (atomic_load(&server->stop))
         return SHMRPC_OK;
     struct shmrpc_deadline deadline;
@@ -322,5 +339,6 @@ enum shmrpc_status shmrpc_server_run(struct shmrpc_server *server)
     do
         status = shmrpc_server_step(server, SHMRPC_FOREVER);
     while (status == SHMRPC_OK && !atomic_load(&server->stop));
+    ENSURE(status != SHMRPC_TIMEOUT);
     return status;
 }
