@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const char *const level_names[LEVEL_COUNT] = {"wire", "recovery", "hardened"};
 
@@ -217,12 +218,45 @@ bool cases_load(const char *directory, struct kit_cases *cases)
 
 /* ---- the gate -------------------------------------------------------------------------------------- */
 
-static bool spec_has(const char *spec, const char *id)
+/* The level of a requirement, or -1 if the specification does not have it. */
+static int spec_level(const char *spec, const char *id)
 {
     char *mark = kit_format("**%s** (", id);
-    bool found = strstr(spec, mark) != NULL;
+    const char *at = strstr(spec, mark);
+    int found = -1;
+    for (int i = 0; at != NULL && i < LEVEL_COUNT; i++)
+        if (strncasecmp(at + strlen(mark), level_names[i], strlen(level_names[i])) == 0)
+            found = i;
     free(mark);
     return found;
+}
+
+static bool spec_has(const char *spec, const char *id)
+{
+    return spec_level(spec, id) >= 0;
+}
+
+/* A case whose requirements all belong to higher levels would judge ports that do not claim them. */
+static int gate_levels(const struct kit_cases *cases, const char *spec, bool print)
+{
+    int count = 0;
+    for (size_t i = 0; i < cases->count; i++) {
+        const struct kit_case *one = &cases->list[i];
+        int lowest = LEVEL_COUNT;
+        const cJSON *id;
+        cJSON_ArrayForEach(id, cJSON_GetObjectItemCaseSensitive(one->json, "spec"))
+        {
+            int level = spec_level(spec, id->valuestring);
+            lowest = level >= 0 && level < lowest ? level : lowest;
+        }
+        if (lowest == LEVEL_COUNT || lowest <= (int)one->level)
+            continue;
+        count++;
+        if (print)
+            fprintf(stderr, "%s is of level %s and cites only requirements of higher levels\n",
+                    one->id, level_names[one->level]);
+    }
+    return count;
 }
 
 static int gate_dead_ids(const struct kit_cases *cases, const char *spec, const cJSON *exempt,
@@ -295,7 +329,8 @@ int cases_gate(const struct kit_cases *cases, const char *spec_path, const char 
         fprintf(stderr, "cannot read %s and %s\n", spec_path, exempt_path);
         return 1;
     }
-    int count = gate_dead_ids(cases, spec, exempt, print) + gate_musts(cases, spec, exempt, print);
+    int count = gate_dead_ids(cases, spec, exempt, print) + gate_musts(cases, spec, exempt, print) +
+                gate_levels(cases, spec, print);
     free(spec);
     free(text);
     cJSON_Delete(json);

@@ -147,17 +147,28 @@ static bool cites(const struct result *result, const char *id)
     return json_has(cJSON_GetObjectItemCaseSensitive(result->test->json, "spec"), id);
 }
 
-/* A requirement is met when every case that cites it was run and passed. */
-static void judge_requirement(const struct results *results, const char *id, bool *met, bool *judged)
+enum judgement { NOT_JUDGED, MET, UNMET_SKIPPED, UNMET_FAILED };
+
+/* A requirement is met when every case that cites it was run and passed. Cases of a level above the
+ * requirement's that the port does not claim ask for more than it does, and do not count. */
+static enum judgement judge_requirement(const struct results *results,
+                                        const struct requirement *requirement)
 {
-    *met = true;
-    *judged = false;
+    enum judgement judgement = NOT_JUDGED;
+    const cJSON *levels = cJSON_GetObjectItemCaseSensitive(results->hello, "levels");
     for (size_t i = 0; i < results->count; i++) {
-        if (!cites(&results->list[i], id))
+        const struct result *result = &results->list[i];
+        enum judgement one = result->verdict == VERDICT_PASS   ? MET
+                             : result->verdict == VERDICT_SKIP ? UNMET_SKIPPED
+                                                               : UNMET_FAILED;
+        if (!cites(result, requirement->id))
             continue;
-        *judged = true;
-        *met = *met && results->list[i].verdict == VERDICT_PASS;
+        if (one == UNMET_SKIPPED && result->test->level > requirement->level &&
+            !json_has(levels, level_names[result->test->level]))
+            continue;
+        judgement = one > judgement ? one : judgement;
     }
+    return judgement;
 }
 
 static void headline_of(const struct results *results, const struct requirements *requirements,
@@ -166,21 +177,25 @@ static void headline_of(const struct results *results, const struct requirements
     static const char *const strengths[] = {"MUST", "SHOULD"};
     bool claimed = json_has(cJSON_GetObjectItemCaseSensitive(results->hello, "levels"),
                             level_names[level]);
+    int all[UNMET_FAILED + 1] = {0};
     printf("%s", level_names[level]);
     for (int s = 0; s < 2; s++) {
-        int met = 0, total = 0;
+        int counts[UNMET_FAILED + 1] = {0};
         for (size_t i = 0; i < requirements->count; i++) {
             const struct requirement *one = &requirements->list[i];
-            bool good, judged;
-            if (one->level != level || strcmp(one->strength, strengths[s]) != 0)
-                continue;
-            judge_requirement(results, one->id, &good, &judged);
-            total += judged;
-            met += judged && good;
+            if (one->level == level && strcmp(one->strength, strengths[s]) == 0)
+                counts[judge_requirement(results, one)]++;
         }
-        printf("%s %s %d/%d", s == 0 ? "" : " ·", strengths[s], met, total);
+        for (int j = MET; j <= UNMET_FAILED; j++)
+            all[j] += counts[j];
+        printf("%s %s %d/%d", s == 0 ? "" : " ·", strengths[s], counts[MET],
+               counts[MET] + counts[UNMET_SKIPPED] + counts[UNMET_FAILED]);
     }
-    printf("%s\n", claimed ? "" : " (not claimed by the port)");
+    if (!claimed)
+        printf(" (not claimed by the port)");
+    else if (all[UNMET_FAILED] + all[UNMET_SKIPPED] > 0)
+        printf(" (%d failed, %d with a case skipped)", all[UNMET_FAILED], all[UNMET_SKIPPED]);
+    printf("\n");
 }
 
 void report_headline(const char *root, const struct results *results)

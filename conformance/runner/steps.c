@@ -139,6 +139,23 @@ static void want_error(struct run *run, const cJSON *want)
         run_fail(run, "wrong_error", "the error is '%.200s', it should hold '%.200s'", value, part);
 }
 
+/* What the step may end as, for a message. */
+static char *allowed_text(struct run *run, const cJSON *step, bool is_outcome)
+{
+    const cJSON *want = cJSON_GetObjectItemCaseSensitive(step, "want");
+    const cJSON *any_of = cJSON_GetObjectItemCaseSensitive(want, "any_of");
+    const cJSON *expect = cJSON_GetObjectItemCaseSensitive(run->test->json, "expect");
+    if (any_of == NULL && is_outcome)
+        any_of = cJSON_GetObjectItemCaseSensitive(expect, "any_of");
+    if (any_of == NULL || json_text(want, "class", NULL) != NULL)
+        return kit_copy(json_text(want, "class", "ok"));
+    struct kit_text text = {0};
+    const cJSON *one;
+    cJSON_ArrayForEach(one, any_of)
+        text_printf(&text, "%s%s", text.length > 0 ? " or " : "", one->valuestring);
+    return text.data;
+}
+
 static void judge(struct run *run, const cJSON *step, const cJSON *verb, bool is_outcome)
 {
     const cJSON *want = cJSON_GetObjectItemCaseSensitive(step, "want");
@@ -147,8 +164,10 @@ static void judge(struct run *run, const cJSON *step, const cJSON *verb, bool is
         run->have_outcome = true;
     }
     if (!step_allows(run, step, run->outcome))
-        run_fail(run, run->outcome, "step %d, %s: the outcome is %s. %s", run->step_number,
-                 verb->string, run->outcome, run->detail.data != NULL ? run->detail.data : "");
+        run_fail(run, run->outcome, "step %d, %s: the outcome is %s, it should be %s. %s",
+                 run->step_number, verb->string, run->outcome,
+                 allowed_text(run, step, is_outcome),
+                 run->detail.data != NULL ? run->detail.data : "");
     want_result(run, want);
     want_error(run, want);
 }

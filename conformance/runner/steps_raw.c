@@ -250,20 +250,43 @@ static void quoted_id(const struct run *run, char id[140])
     cJSON_Delete(string);
 }
 
+/* The end of the value that begins here, in a squeezed and valid text: where its list closes, or the
+ * next comma. */
+static const char *value_end(const char *at)
+{
+    int depth = 0;
+    bool quoted = false;
+    for (; *at != '\0'; at++) {
+        if (quoted && *at == '\\' && at[1] != '\0')
+            at++;
+        else if (*at == '"')
+            quoted = !quoted;
+        else if (!quoted && depth == 0 && (*at == ',' || *at == ':' || *at == '}'))
+            break;
+        else if (!quoted && (*at == '{' || *at == '['))
+            depth++;
+        else if (!quoted && (*at == '}' || *at == ']'))
+            depth--;
+    }
+    return at;
+}
+
 /* The result as it stands in the bytes: numbers must not pass through a double before they are
- * compared. It is the text between "result": and the next key, in the squeezed response. */
+ * compared. Members are stepped over one by one: their order is the writer's, and a result may hold
+ * keys of the same names. */
 static void exact_result(struct run *run)
 {
     char *squeezed = json_squeeze(run->response.data, run->response.length);
-    char *begin = strstr(squeezed, "\"result\":");
-    if (begin != NULL) {
-        begin += 9;
-        char *end = strstr(begin, ",\"error\":");
-        char *other = strstr(begin, ",\"request_id\":");
-        if (end == NULL || (other != NULL && other < end))
-            end = other != NULL ? other : begin + strlen(begin) - 1;
-        free(run->value);
-        run->value = kit_format("%.*s", (int)(end - begin), begin);
+    for (const char *key = squeezed; *key == '{' || *key == ',';) {
+        const char *value = value_end(++key);
+        if (*value != ':')
+            break;
+        const char *end = value_end(++value);
+        if (strncmp(key, "\"result\":", 9) == 0) {
+            free(run->value);
+            run->value = kit_format("%.*s", (int)(end - value), value);
+        }
+        key = end;
     }
     free(squeezed);
 }

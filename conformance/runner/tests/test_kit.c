@@ -198,6 +198,8 @@ static void the_gate_finds_holes(void **state)
     assert_int_equal(gate(x1, "{\"exempt\":{\"SRPC-X-001\":\"why\"}}"), 1); /* both at once */
     assert_int_equal(gate(x1, "{\"exempt\":{\"SRPC-X-009\":\"why\"}}"), 1); /* a dead exemption */
     assert_true(gate("nothing", "{\"exempt\":{}}") > 0); /* a case cites a dead id */
+    /* A wire case that asks for what only a higher level promises. */
+    assert_int_equal(gate("**SRPC-X-001** (Recovery, MUST) a.\n", "{\"exempt\":{}}"), 1);
 }
 
 /* ---- the whole program -------------------------------------------------------------------------------- */
