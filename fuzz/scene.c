@@ -52,6 +52,11 @@ struct shmrpc_channel *scene_server_channel(void)
     return kept;
 }
 
+void scene_close_channel(void)
+{
+    shmrpc_channel_close(&kept);
+}
+
 void scene_set(const struct shmrpc_segment *semaphore, unsigned value)
 {
     memset(semaphore->map, 0, SHMRPC_SEMAPHORE_BYTES);

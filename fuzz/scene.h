@@ -16,6 +16,8 @@ void scene_remove(void);
 
 /** A server's channel, made at the first call and kept. For targets that bring no server along. */
 struct shmrpc_channel *scene_server_channel(void);
+/** Close that one; the next call makes another. */
+void scene_close_channel(void);
 
 void scene_set(const struct shmrpc_segment *semaphore, unsigned value);
 int scene_value(const struct shmrpc_segment *semaphore);

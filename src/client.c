@@ -434,7 +434,9 @@ static enum shmrpc_status call(struct shmrpc_client *client, const char *method,
     if (status == SHMRPC_OK)
         status = receive_response(client, &deadline);
     /* SRPC-CALL-010: no lock speaks for an original, but its name may have gone to another server. */
-    if (status == SHMRPC_TIMEOUT && !shmrpc_channel_names_held(client->channel))
+    if (status == SHMRPC_TIMEOUT &&
+        /* A peer's surplus token, met while the request was taken back, broke it. */
+        (client->channel->broken || !shmrpc_channel_names_held(client->channel)))
         shmrpc_channel_close(&client->channel);
     if (status == SHMRPC_OK && result != NULL)
         *result = client->result;
