@@ -388,8 +388,6 @@ $(MUTANT): $(MUTANT_OBJECTS)
 CHECK_SUITES += mutants
 needs-mutants = build/shmrpc-conformance $(REFERENCE) $(MUTANT)
 plan-mutants = 'mutants/mutants|300|alone|$(MUTANTS)/run.sh $(KIT) $(MUTANT) $(REFERENCE) build/mutants'
-# Once more, now that this section and the one before it have said what their suites need.
-run-suites: $(foreach s,$(RUN_SUITES),$(needs-$(s)))
 
 ## mutants: seeded faults, each must survive plain calls and fail in its case (MUTANT_NUMBERS="101 204")
 .PHONY: mutants
@@ -533,3 +531,7 @@ fuzz-minimise:
 model:
 	$(call deps,model)
 	$(Q)LONG=$(LONG) spec/model/run.sh build/model
+
+# ---- Last of all ----
+# Once more, now that every section has said what its suites need.
+run-suites: $(foreach s,$(RUN_SUITES),$(needs-$(s)))
