@@ -214,6 +214,7 @@ enum shmrpc_status shmrpc_call_answer_error(struct shmrpc_call *call, const char
 void shmrpc_call_finish(struct shmrpc_call *call)
 {
     REQUIRE(call_ok(call));
+    REQUIRE(call->request.id.length > 0);
     bool orphaned = atomic_load(&channel_of(call)->orphaned);
     if (!call->answered && !call->dropped && !orphaned) {
         if (call->failure[0] == '\0')

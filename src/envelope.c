@@ -179,6 +179,7 @@ static void begin(struct shmrpc_envelope *envelope, char *buffer, size_t capacit
     envelope->begin = buffer;
     shmrpc_writer_init(&envelope->writer, buffer, capacity);
     envelope->writer.max_depth = SHMRPC_JSON_DEPTH - 1;
+    ENSURE(envelope->writer.status == SHMRPC_OK);
 }
 
 void shmrpc_envelope_begin_request(struct shmrpc_envelope *envelope, char *buffer, size_t capacity,

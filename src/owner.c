@@ -142,6 +142,7 @@ static enum shmrpc_status free_name(const char *name, struct shmrpc_error *error
     for (int i = 0; again && i < TRIES; i++)
         status = reclaim_once(name, &again, error);
     shmrpc_fork_unblock();
+    ENSURE(!again || status == SHMRPC_OK);
     if (again)
         return shmrpc_error_set(error, SHMRPC_BUSY, "the channel \"%s\" keeps changing", name);
     return status == SHMRPC_NOT_FOUND ? SHMRPC_OK : status;
@@ -151,6 +152,7 @@ static enum shmrpc_status free_name(const char *name, struct shmrpc_error *error
 static bool any_piece(const char *name, struct shmrpc_channel *own)
 {
     REQUIRE(name != NULL);
+    REQUIRE(own == NULL || !own->complete);
     for (enum shmrpc_object object = SHMRPC_OBJECT_RESP; object < SHMRPC_OBJECT_COUNT; object++) {
         char file[SHMRPC_FILE_NAME_BYTES];
         shmrpc_name_object(name, object, file);
@@ -246,6 +248,7 @@ enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *e
 {
     REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
     enum shmrpc_status status = free_name(name, error);
+    ENSURE(status != SHMRPC_NOT_FOUND);
     if (status != SHMRPC_OK || !any_piece(name, NULL))
         return status;
     /* Pieces without a req: remove them under one of our own, so that no server is robbed that

@@ -101,6 +101,7 @@ static void start_deadline(struct shmrpc_pipe *pipe, struct shmrpc_deadline *dea
                            int timeout_ms)
 {
     REQUIRE(pipe->channel->complete);
+    REQUIRE(!pipe->channel->broken);
     if (pipe->channel->side == SHMRPC_SIDE_SERVER)
         shmrpc_deadline_start(deadline, timeout_ms, shmrpc_watch_channel, &pipe->keeper);
     else

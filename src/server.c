@@ -111,6 +111,7 @@ void shmrpc_server_close(struct shmrpc_server **server)
 
 void shmrpc_server_stop(struct shmrpc_server *server)
 {
+    _Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "a signal handler may store it");
     REQUIRE(server_ok(server));
     /* SRPC-SIGNAL-001: a lock-free store, and nothing else. */
     atomic_store(&server->stop, true);
@@ -163,6 +164,7 @@ static size_t find_method(const struct shmrpc_server *server, const char *name, 
 
 static enum shmrpc_status answer_running(struct shmrpc_call *call, void *user)
 {
+    REQUIRE(call->running);
     (void)user;
     enum shmrpc_status status = shmrpc_call_expect(call, NULL, 0);
     return status == SHMRPC_OK ? shmrpc_call_answer_bool(call, true) : status;
@@ -203,6 +205,7 @@ enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const ch
     memmove(&methods[at + 1], &methods[at], (server->method_count - at) * sizeof *methods);
     methods[at] = (struct shmrpc_method){copy, length, handler, user};
     server->method_count++;
+    ENSURE(server->methods[at].handler == handler);
     return SHMRPC_OK;
 }
 

@@ -50,6 +50,7 @@ void shmrpc_sleep_ms(int milliseconds)
 {
     REQUIRE(milliseconds >= 0);
     int64_t until = shmrpc_now_ns() + milliseconds * NS_PER_MS;
+    ENSURE(until > 0);
     struct timespec at = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
         ;
@@ -75,6 +76,7 @@ void shmrpc_deadline_fix(struct shmrpc_deadline *deadline)
     /* SRPC-TIME-003: absolute and monotonic. */
     if (deadline->at_ns == 0 && deadline->timeout_ms != SHMRPC_FOREVER)
         deadline->at_ns = shmrpc_now_ns() + deadline->timeout_ms * NS_PER_MS;
+    ENSURE(deadline->at_ns >= 0);
 }
 
 static int64_t left_at(const struct shmrpc_deadline *deadline, int64_t now)
@@ -89,13 +91,16 @@ static int64_t left_at(const struct shmrpc_deadline *deadline, int64_t now)
 int64_t shmrpc_deadline_left_ns(struct shmrpc_deadline *deadline)
 {
     shmrpc_deadline_fix(deadline);
-    return left_at(deadline, shmrpc_now_ns());
+    int64_t left = left_at(deadline, shmrpc_now_ns());
+    ENSURE(left >= 0);
+    return left;
 }
 
 void shmrpc_spin_init(struct shmrpc_spin *spin, enum shmrpc_wait mode)
 {
     REQUIRE(spin != NULL);
     REQUIRE(mode == SHMRPC_WAIT_ADAPTIVE || mode == SHMRPC_WAIT_SPIN || mode == SHMRPC_WAIT_BLOCK);
+    _Static_assert(SPIN_PAUSE_LEAST <= SPIN_PAUSE_MOST, "a pause has room to grow");
     cpu_set_t allowed;
     /* More CPUs than a cpu_set_t holds make the call fail; then there is more than one. */
     bool one = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) == 1;
@@ -202,11 +207,14 @@ static void learn(struct shmrpc_spin *spin, bool met)
         spin->pause = SPIN_PAUSE_MOST;
     spin->skip = spin->pause;
     ENSURE(spin->skip > 0);
+    ENSURE(spin->skip <= SPIN_PAUSE_MOST);
 }
 
 /* Whether to spin before this wait. */
 static bool spins(struct shmrpc_spin *spin, const struct shmrpc_deadline *deadline)
 {
+    REQUIRE(spin->skip <= spin->pause);
+    REQUIRE(spin->failures <= SPIN_FAILURES);
     if (!spin->may_spin || deadline->timeout_ms == 0)
         return false;
     if (spin->skip == 0)
@@ -219,6 +227,7 @@ static bool spins(struct shmrpc_spin *spin, const struct shmrpc_deadline *deadli
 static enum shmrpc_status take_in_slices(sem_t *semaphore, struct shmrpc_spin *spin,
                                          struct shmrpc_deadline *deadline, int64_t now)
 {
+    REQUIRE(now >= 0);
     bool spinning = spin->mode == SHMRPC_WAIT_SPIN && spin->may_spin;
     for (int64_t slice = FIRST_SLICE_MS * NS_PER_MS;;) {
         int64_t left = left_at(deadline, now);
