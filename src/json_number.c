@@ -58,7 +58,8 @@ static int64_t exponent_read(const char *at, const char *end)
         if (exponent > EXPONENT_MAX)
             exponent = EXPONENT_MAX;
     }
-    ENSURE(exponent >= 0 && exponent <= EXPONENT_MAX);
+    ENSURE(exponent >= 0);
+    ENSURE(exponent <= EXPONENT_MAX);
     return negative ? -exponent : exponent;
 }
 
@@ -97,7 +98,8 @@ static void decimal_read(struct decimal *decimal, const char *text, size_t lengt
 
 static double decimal_magnitude(const struct decimal *decimal)
 {
-    INVARIANT(decimal->count >= 0 && decimal->count <= DIGITS);
+    INVARIANT(decimal->count >= 0);
+    INVARIANT(decimal->count <= DIGITS);
     if (decimal->count == 0)
         return 0.0;
     char text[DIGITS + 32];
@@ -163,7 +165,8 @@ bool shmrpc_json_number_integer(const char *text, size_t length, bool *negative,
 /** The nearest decimal of so many significant digits. */
 static void decimal_print(struct decimal *decimal, double magnitude, int digits)
 {
-    INVARIANT(digits > 0 && digits <= DBL_DECIMAL_DIG);
+    INVARIANT(digits > 0);
+    INVARIANT(digits <= DBL_DECIMAL_DIG);
     INVARIANT(magnitude > 0 && isfinite(magnitude));
     char text[64];
     int length = snprintf(text, sizeof text, "%.*e", digits - 1, magnitude);
@@ -218,7 +221,8 @@ static void decimal_shortest(struct decimal *decimal, double magnitude)
 /** Append count digits from index on; zeros where the decimal has no more. @return the new end. */
 static char *digits_append(char *to, const struct decimal *decimal, int index, int count)
 {
-    INVARIANT(index >= 0 && count >= 0);
+    INVARIANT(index >= 0);
+    INVARIANT(count >= 0);
     for (int i = index; i < index + count; i++)
         *to++ = i < decimal->count ? decimal->digits[i] : '0';
     return to;
