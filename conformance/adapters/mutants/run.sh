@@ -83,7 +83,7 @@ refused() {
     ! printf '= 1 framing C-FRM-001\n@ src/frame.c\n- %s\n+ 0\n' "$1" |
         awk -f "$here/patch.awk" -v source=src/frame.c - src/frame.c >/dev/null 2>&1
 }
-for line in 'no line of this source' 'shmrpc_frame_clear(slot);' 'REQUIRE(slot != NULL);'; do
+for line in 'no line of this source' 'return'; do
     if ! refused "$line"; then
         echo "FAILED patch.awk accepts what it does not find exactly once: $line"
         echo '0 passed, 1 failed, 0 skipped'
