@@ -118,9 +118,9 @@ enum shmrpc_status shmrpc_call_answer_end(struct shmrpc_call *call)
     }
     /* SRPC-ENV-016, SRPC-ENV-017: told by the error reply, unless the handler answers otherwise. */
     if (status == SHMRPC_TOO_LARGE)
-        shmrpc_call_set_failure(
-            call, "RPCError: Response too large: it exceeds the buffer's %zu bytes",
-            channel_of(call)->capacity);
+        shmrpc_call_set_failure(call,
+                                "RPCError: Response too large: it exceeds the buffer's %zu bytes",
+                                channel_of(call)->capacity);
     else if (status == SHMRPC_SERIALIZATION)
         shmrpc_call_set_failure(call, "RPCSerializationError: the result cannot be serialised");
     else
@@ -184,7 +184,8 @@ enum shmrpc_status shmrpc_call_answer_json(struct shmrpc_call *call, const char 
     return answer(call, shmrpc_param_json("", text, length));
 }
 
-enum shmrpc_status shmrpc_call_answer_error(struct shmrpc_call *call, const char *text, size_t length)
+enum shmrpc_status shmrpc_call_answer_error(struct shmrpc_call *call, const char *text,
+                                            size_t length)
 {
     REQUIRE(call_ok(call));
     REQUIRE(text != NULL);
@@ -205,7 +206,8 @@ enum shmrpc_status shmrpc_call_answer_error(struct shmrpc_call *call, const char
     }
     /* SRPC-ENV-019 */
     call->dropped = true;
-    shmrpc_watch_log(&call->place->keeper, "%s: dropped a request whose id leaves no room to answer",
+    shmrpc_watch_log(&call->place->keeper,
+                     "%s: dropped a request whose id leaves no room to answer",
                      channel_of(call)->name);
     (void)shmrpc_channel_abandon(channel_of(call));
     return status;
@@ -296,8 +298,8 @@ enum shmrpc_status shmrpc_call_param(struct shmrpc_call *call, const char *name,
     return status;
 }
 
-/* Explain that a parameter is not what was wanted, or, of an integer that may be an argument of this
- * kind, that it is out of range. */
+/* Explain that a parameter is not what was wanted, or, of an integer that may be an argument of
+ * this kind, that it is out of range. */
 static enum shmrpc_status unfit(struct shmrpc_call *call, const char *name, bool out_of_range,
                                 const char *wanted)
 {
@@ -422,4 +424,3 @@ enum shmrpc_status shmrpc_call_expect(struct shmrpc_call *call, const char *cons
     }
     return SHMRPC_OK;
 }
-

@@ -123,8 +123,9 @@ static enum shmrpc_status make_all(struct shmrpc_channel *channel, size_t buffer
     return shmrpc_segment_link(&channel->request.segment, file, error);
 }
 
-enum shmrpc_status shmrpc_channel_claim(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
-                                        struct shmrpc_channel **channel, struct shmrpc_error *error)
+enum shmrpc_status shmrpc_channel_claim(const char *name, size_t buffer_bytes,
+                                        enum shmrpc_wait wait, struct shmrpc_channel **channel,
+                                        struct shmrpc_error *error)
 {
     REQUIRE(name != NULL);
     REQUIRE(channel != NULL);
@@ -181,18 +182,18 @@ static enum shmrpc_status open_all(struct shmrpc_channel *channel, struct shmrpc
         struct shmrpc_segment *object = shmrpc_channel_object(channel, i);
         shmrpc_name_object(channel->name, i, file);
         /* SRPC-ATTACH-006 */
-        size_t least = i <= SHMRPC_OBJECT_RESP ? SHMRPC_LENGTH_WORD_BYTES + 1
-                                               : SHMRPC_SEMAPHORE_BYTES;
+        size_t least =
+            i <= SHMRPC_OBJECT_RESP ? SHMRPC_LENGTH_WORD_BYTES + 1 : SHMRPC_SEMAPHORE_BYTES;
         enum shmrpc_status status = shmrpc_segment_open(file, least, object, error);
         if (i == SHMRPC_OBJECT_REQ && status == SHMRPC_NOT_FOUND)
             return shmrpc_error_set(error, SHMRPC_NOT_FOUND, "there is no channel \"%s\"",
                                     channel->name);
-        /* SRPC-ATTACH-008: missing or still too small, it may be on its way. SRPC-ATTACH-014: beside
-         * a marked req, an unmarked piece is somebody else's leftover. */
+        /* SRPC-ATTACH-008: missing or still too small, it may be on its way. SRPC-ATTACH-014:
+         * beside a marked req, an unmarked piece is somebody else's leftover. */
         if (status == SHMRPC_NOT_FOUND || status == SHMRPC_PROTOCOL ||
             (status == SHMRPC_OK && channel->request.segment.marked && !object->marked))
-            return shmrpc_error_set(error, SHMRPC_NOT_FOUND,
-                                    "the channel \"%s\" is only half made", channel->name);
+            return shmrpc_error_set(error, SHMRPC_NOT_FOUND, "the channel \"%s\" is only half made",
+                                    channel->name);
         if (status != SHMRPC_OK)
             return status;
     }
@@ -259,9 +260,9 @@ static enum shmrpc_status open_and_lock(struct shmrpc_channel *channel, size_t b
     return status;
 }
 
-/* What the last client left behind, seen under the client lock. Nobody but the server can be inside a
- * slot legitimately then, and it never stays: what remains at 0/0 was left by a dead client, and the
- * server repairs it only when no client is there. */
+/* What the last client left behind, seen under the client lock. Nobody but the server can be inside
+ * a slot legitimately then, and it never stays: what remains at 0/0 was left by a dead client, and
+ * the server repairs it only when no client is there. */
 static enum shmrpc_status settle(struct shmrpc_channel *channel, struct shmrpc_error *error)
 {
     enum { LOOKS = 20 };
@@ -273,9 +274,9 @@ static enum shmrpc_status settle(struct shmrpc_channel *channel, struct shmrpc_e
     bool response = request;
     for (int looks = 0; !request || !response; looks++) {
         if (looks == LOOKS)
-            return shmrpc_error_set(error, SHMRPC_TIMEOUT,
-                                    "the server of \"%s\" has yet to repair what a dead client left",
-                                    channel->name);
+            return shmrpc_error_set(
+                error, SHMRPC_TIMEOUT,
+                "the server of \"%s\" has yet to repair what a dead client left", channel->name);
         if (looks > 0)
             shmrpc_sleep_ms(1);
         struct shmrpc_channel_values now = shmrpc_channel_values(channel);

@@ -47,15 +47,16 @@ struct shmrpc_segment *shmrpc_channel_object(struct shmrpc_channel *channel,
 /** What always holds of a channel. */
 bool shmrpc_channel_check(const struct shmrpc_channel *channel);
 
-/** Whether a name and what both sides' options have in common are in their ranges; INVALID with a text.
+/** Whether a name and what both sides' options have in common are in their ranges; INVALID with a
+ *  text.
  *  @param buffer_bytes 0 is in its range. */
 enum shmrpc_status shmrpc_channel_check_options(const char *name, size_t buffer_bytes,
                                                 size_t least_bytes, enum shmrpc_wait wait,
                                                 struct shmrpc_error *error);
 /** Server: make all six objects without names, locked and marked, then claim the name by linking
  *  req. @return OK, BUSY (req exists), SYSTEM; on failure nothing is left. */
-enum shmrpc_status shmrpc_channel_claim(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
-                                        struct shmrpc_channel **channel,
+enum shmrpc_status shmrpc_channel_claim(const char *name, size_t buffer_bytes,
+                                        enum shmrpc_wait wait, struct shmrpc_channel **channel,
                                         struct shmrpc_error *error);
 /** Server: link the other five. May be called again after BUSY.
  *  @return OK, BUSY (one of the names exists), SYSTEM. */
@@ -70,8 +71,8 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
 enum shmrpc_status shmrpc_channel_attach(const char *name, size_t buffer_bytes,
                                          enum shmrpc_wait wait, struct shmrpc_channel **channel,
                                          struct shmrpc_error *error);
-/** Server: remove the names that are still its own, req last, and give up the lock, so that the name
- *  can be published anew. What is left of the channel can only be closed. */
+/** Server: remove the names that are still its own, req last, and give up the lock, so that the
+ *  name can be published anew. What is left of the channel can only be closed. */
 void shmrpc_channel_retire(struct shmrpc_channel *channel);
 /** Close. The server side removes the names that are still its own, req last. */
 void shmrpc_channel_close(struct shmrpc_channel **channel);

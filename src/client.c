@@ -22,12 +22,12 @@ struct shmrpc_client {
     pid_t owner; /* the process that opened it */
     bool forked; /* the channel was closed because it belongs to the parent */
     bool maybe_executed;
-    uint64_t id_high; /* random */
-    uint64_t id_low;  /* random start, then counted */
+    uint64_t id_high;          /* random */
+    uint64_t id_low;           /* random start, then counted */
     char prefix[PREFIX_BYTES]; /* of the request with the current id */
-    size_t capacity;  /* of both buffers */
-    char *buffer;     /* the response's private copy */
-    char *scratch;    /* decoded strings */
+    size_t capacity;           /* of both buffers */
+    char *buffer;              /* the response's private copy */
+    char *scratch;             /* decoded strings */
     struct shmrpc_value result;
     size_t method_error_length;
 };
@@ -307,8 +307,7 @@ static enum shmrpc_status send_request(struct shmrpc_client *client, const char 
     if (status != SHMRPC_OK)
         return status;
     client->maybe_executed = true;
-    return shmrpc_channel_commit(client->channel, length) == SHMRPC_OK ? SHMRPC_OK
-                                                                       : broken(client);
+    return shmrpc_channel_commit(client->channel, length) == SHMRPC_OK ? SHMRPC_OK : broken(client);
 }
 
 /* The response is our own: what does it say? */
@@ -385,8 +384,7 @@ static enum shmrpc_status receive_response(struct shmrpc_client *client,
         withdraw(client);
         ENSURE(client->options.timeout_ms != SHMRPC_FOREVER);
         return shmrpc_error_set(&client->error, SHMRPC_TIMEOUT,
-                                "no response within %d ms; the call %s",
-                                client->options.timeout_ms,
+                                "no response within %d ms; the call %s", client->options.timeout_ms,
                                 client->maybe_executed ? "may have run" : "has not run");
     }
     if (status == SHMRPC_PROTOCOL && client->channel->broken)
@@ -433,7 +431,8 @@ static enum shmrpc_status call(struct shmrpc_client *client, const char *method,
     status = send_request(client, method, arguments, &deadline);
     if (status == SHMRPC_OK)
         status = receive_response(client, &deadline);
-    /* SRPC-CALL-010: no lock speaks for an original, but its name may have gone to another server. */
+    /* SRPC-CALL-010: no lock speaks for an original, but its name may have gone to another server.
+     */
     if (status == SHMRPC_TIMEOUT &&
         /* A peer's surplus token, met while the request was taken back, broke it. */
         (client->channel->broken || !shmrpc_channel_names_held(client->channel)))

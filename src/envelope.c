@@ -8,7 +8,7 @@
 
 static const char request_head[] = "{\"request_id\":\"";
 
-/* ---- Values ----------------------------------------------------------------------------------- */
+/* ---- Values -------------------------------------------------------------------------------- */
 
 enum { KIND_NULL, KIND_BOOL, KIND_INT64, KIND_UINT64, KIND_DOUBLE, KIND_STRING, KIND_JSON };
 
@@ -89,7 +89,7 @@ void shmrpc_envelope_write(struct shmrpc_envelope *envelope, const struct shmrpc
     }
 }
 
-/* ---- Reading ---------------------------------------------------------------------------------- */
+/* ---- Reading -------------------------------------------------------------------------------- */
 
 static bool find(const struct shmrpc_members *members, const char *key, struct shmrpc_value *value)
 {
@@ -159,7 +159,7 @@ enum shmrpc_status shmrpc_envelope_read_response(const char *text, size_t length
     return SHMRPC_OK;
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------- */
+/* ---- Writing -------------------------------------------------------------------------------- */
 
 size_t shmrpc_envelope_request_prefix(const char *id, size_t id_length, char *out)
 {
@@ -198,8 +198,8 @@ void shmrpc_envelope_begin_request(struct shmrpc_envelope *envelope, char *buffe
     RAW(writer, ",\"params\":");
 }
 
-void shmrpc_envelope_begin_response(struct shmrpc_envelope *envelope, char *buffer,
-                                    size_t capacity, const struct shmrpc_value *id)
+void shmrpc_envelope_begin_response(struct shmrpc_envelope *envelope, char *buffer, size_t capacity,
+                                    const struct shmrpc_value *id)
 {
     REQUIRE(envelope != NULL);
     REQUIRE(buffer != NULL);

@@ -40,8 +40,8 @@ struct shmrpc_envelope {
 void shmrpc_envelope_begin_request(struct shmrpc_envelope *envelope, char *buffer, size_t capacity,
                                    const char *id, size_t id_length, const char *method);
 /** Write everything before the result. id is raw JSON. */
-void shmrpc_envelope_begin_response(struct shmrpc_envelope *envelope, char *buffer,
-                                    size_t capacity, const struct shmrpc_value *id);
+void shmrpc_envelope_begin_response(struct shmrpc_envelope *envelope, char *buffer, size_t capacity,
+                                    const struct shmrpc_value *id);
 /** Write one value: that of a parameter, whose key goes before it, or a result. */
 void shmrpc_envelope_write(struct shmrpc_envelope *envelope, const struct shmrpc_param *value);
 /** Write everything behind the value. @return as shmrpc_writer_finish(). */

@@ -29,13 +29,13 @@ static const struct words statuses[] = {
     [SHMRPC_SYSTEM] = {"system", "A system call failed."},
     [SHMRPC_INVALID] = {"invalid", "An argument or handle is not valid."},
 };
-_Static_assert(sizeof statuses / sizeof statuses[0] == SHMRPC_INVALID + 1, "words for every status");
+_Static_assert(sizeof statuses / sizeof statuses[0] == SHMRPC_INVALID + 1,
+               "words for every status");
 
 static const struct words *words_for(enum shmrpc_status status)
 {
     static const struct words unknown = {"unknown", "This status is not known."};
-    const struct words *words =
-        (unsigned)status <= SHMRPC_INVALID ? &statuses[status] : &unknown;
+    const struct words *words = (unsigned)status <= SHMRPC_INVALID ? &statuses[status] : &unknown;
     ENSURE(words->name != NULL);
     ENSURE(words->text != NULL);
     return words;
@@ -74,8 +74,8 @@ static size_t whole_characters(const char *text, size_t length)
     return whole;
 }
 
-/* SRPC-SEC-002: texts may quote names and remote bytes; one event stays one line whatever they hold.
- * The controls U+0080 to U+009F, which some terminals obey, are two bytes in UTF-8. */
+/* SRPC-SEC-002: texts may quote names and remote bytes; one event stays one line whatever they
+ * hold. The controls U+0080 to U+009F, which some terminals obey, are two bytes in UTF-8. */
 static void make_one_line(char *text)
 {
     REQUIRE(text != NULL);

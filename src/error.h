@@ -13,8 +13,7 @@
  *  is made one line: control characters become spaces. error may be null. system_errno is kept
  *  only for SYSTEM. */
 enum shmrpc_status shmrpc_error_set(struct shmrpc_error *error, enum shmrpc_status status,
-                                    const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+                                    const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /** SYSTEM, with the current errno and its text appended to the formatted one. */
 enum shmrpc_status shmrpc_error_system(struct shmrpc_error *error, const char *format, ...)
@@ -22,8 +21,7 @@ enum shmrpc_status shmrpc_error_system(struct shmrpc_error *error, const char *f
 
 /** What the two have in common, for callers with a va_list. system_errno is 0 but for SYSTEM. */
 void shmrpc_error_fill(struct shmrpc_error *error, enum shmrpc_status status, int system_errno,
-                       const char *format, va_list arguments)
-    __attribute__((format(printf, 4, 0)));
+                       const char *format, va_list arguments) __attribute__((format(printf, 4, 0)));
 
 void shmrpc_error_clear(struct shmrpc_error *error);
 

@@ -16,6 +16,7 @@ static uint32_t load_length(const void *slot)
 }
 
 enum { PAGE_BYTES = 4096 };
+_Static_assert(PAGE_BYTES % SHMRPC_LENGTH_WORD_BYTES == 0, "a page begins with a whole word");
 
 char *shmrpc_frame_alloc(size_t capacity)
 {

@@ -15,9 +15,9 @@ static inline char *shmrpc_frame_body(void *slot)
     return (char *)slot + SHMRPC_LENGTH_WORD_BYTES;
 }
 
-/** Private memory for a copy of a message of up to capacity bytes; null when memory is out. It stands in
- *  its page where a slot's body stands: on some CPUs copying between places that are a few bytes
- *  apart modulo the page size takes seventeen times as long. */
+/** Private memory for a copy of a message of up to capacity bytes; null when memory is out. It
+ *  stands in its page where a slot's body stands: on some CPUs copying between places that are a
+ *  few bytes apart modulo the page size takes seventeen times as long. */
 char *shmrpc_frame_alloc(size_t capacity);
 /** Give it back; null is accepted. */
 void shmrpc_frame_free(char *copy);

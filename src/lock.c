@@ -45,8 +45,8 @@ bool shmrpc_lock_held(int fd)
 enum shmrpc_status shmrpc_lease_take(int fd)
 {
     REQUIRE(fd >= 0);
-    /* SRPC-RECLAIM-012: it is the inode that counts its holders, whoever they are. Before each lease
-     * the signal: giving one back resets the signal to SIGIO, which ends a process. */
+    /* SRPC-RECLAIM-012: it is the inode that counts its holders, whoever they are. Before each
+     * lease the signal: giving one back resets the signal to SIGIO, which ends a process. */
     SYS_OK(fcntl(fd, F_SETSIG, SIGURG));
     if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0)
         return SHMRPC_OK;

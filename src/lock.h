@@ -2,8 +2,8 @@
  *
  * Who lives, as the kernel knows it: open-file-description (OFD) locks, which belong to an open
  * file and are dropped by the kernel when its last descriptor goes, however the process ends
- * (SRPC-OWN-001); leases, which prove that nobody else holds a file, also of those who take no lock;
- * and the one fork handler, without which a child would keep both alive.
+ * (SRPC-OWN-001); leases, which prove that nobody else holds a file, also of those who take no
+ * lock; and the one fork handler, without which a child would keep both alive.
  */
 #ifndef SHMRPC_LOCK_H
 #define SHMRPC_LOCK_H
@@ -18,10 +18,10 @@ void shmrpc_lock_drop(int fd);
 /** Whether another open file holds it. Asks only; takes nothing. */
 bool shmrpc_lock_held(int fd);
 
-/** Take a lease: granted while no other open file of the inode exists anywhere, be it a descriptor or
- *  only a map, in whatever process or PID namespace; and until it is given back nobody can open
- *  the file (openers wait, or get EWOULDBLOCK if they asked for O_NONBLOCK). The kernel may tell this
- *  process of an opener by SIGURG, which is ignored by default.
+/** Take a lease: granted while no other open file of the inode exists anywhere, be it a descriptor
+ *  or only a map, in whatever process or PID namespace; and until it is given back nobody can open
+ *  the file (openers wait, or get EWOULDBLOCK if they asked for O_NONBLOCK). The kernel may tell
+ *  this process of an opener by SIGURG, which is ignored by default.
  *  @return OK, BUSY (somebody has it open) or SYSTEM (no leases here; errno is set). */
 enum shmrpc_status shmrpc_lease_take(int fd);
 /** Give it back without closing the file. */

@@ -33,7 +33,8 @@ enum shmrpc_status shmrpc_name_check(const char *name, struct shmrpc_error *erro
                                 SHMRPC_MAX_NAME_BYTES);
     /* SRPC-NAME-003 */
     if (memchr(name, '/', length) != NULL)
-        return shmrpc_error_set(error, SHMRPC_INVALID, "the channel name \"%s\" contains '/'", name);
+        return shmrpc_error_set(error, SHMRPC_INVALID, "the channel name \"%s\" contains '/'",
+                                name);
     return SHMRPC_OK;
 }
 

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/* What stands under a channel's names beside req: opened, so that it can be looked at and leased. */
+/* What stands under a channel's names beside req: opened, so that it can be looked at and leased.
+ */
 struct remains {
     struct shmrpc_segment pieces[SHMRPC_OBJECT_COUNT];
     char files[SHMRPC_OBJECT_COUNT][SHMRPC_FILE_NAME_BYTES];
@@ -45,8 +46,8 @@ static enum shmrpc_status collect(const char *name, struct shmrpc_channel *own,
     return SHMRPC_OK;
 }
 
-/* SRPC-RECLAIM-005: no lock speaks for it, so the proof is that nobody else has it open or mapped; and
- * nobody can get it as long as the lease is held. */
+/* SRPC-RECLAIM-005: no lock speaks for it, so the proof is that nobody else has it open or mapped;
+ * and nobody can get it as long as the lease is held. */
 static enum shmrpc_status prove_unheld(const struct shmrpc_segment *piece, const char *name,
                                        struct shmrpc_error *error)
 {
@@ -54,12 +55,13 @@ static enum shmrpc_status prove_unheld(const struct shmrpc_segment *piece, const
     REQUIRE(piece->map == NULL);
     enum shmrpc_status status = shmrpc_lease_take(piece->fd);
     if (status == SHMRPC_BUSY)
-        return shmrpc_error_set(error, SHMRPC_BUSY, "a living process holds the channel \"%s\"", name);
+        return shmrpc_error_set(error, SHMRPC_BUSY, "a living process holds the channel \"%s\"",
+                                name);
     /* SRPC-RECLAIM-006 */
     if (status != SHMRPC_OK)
-        return shmrpc_error_set(error, SHMRPC_BUSY,
-                                "the channel \"%s\" cannot be proven dead: this system has no leases",
-                                name);
+        return shmrpc_error_set(
+            error, SHMRPC_BUSY,
+            "the channel \"%s\" cannot be proven dead: this system has no leases", name);
     return SHMRPC_OK;
 }
 
@@ -163,9 +165,9 @@ static bool any_piece(const char *name, struct shmrpc_channel *own)
     return false;
 }
 
-/* SRPC-RECLAIM-007, SRPC-RECLAIM-008, SRPC-RECLAIM-013: req is ours, and pieces under the other names
- * are not. They belong to an original that is closing, so they are given time to go by themselves:
- * it unlinks by name, and must not meet ours. Or to one that died meanwhile. */
+/* SRPC-RECLAIM-007, SRPC-RECLAIM-008, SRPC-RECLAIM-013: req is ours, and pieces under the other
+ * names are not. They belong to an original that is closing, so they are given time to go by
+ * themselves: it unlinks by name, and must not meet ours. Or to one that died meanwhile. */
 static enum shmrpc_status clear_pieces(struct shmrpc_channel *channel, struct shmrpc_error *error)
 {
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
@@ -199,8 +201,7 @@ static enum shmrpc_status claim(const char *name, size_t buffer_bytes, enum shmr
     enum { REMOVALS = 100 };
     int64_t until = shmrpc_now_ns() + SHMRPC_CLOSING_GRACE_MS * INT64_C(1000000);
     for (int removals = 0; removals < REMOVALS;) {
-        enum shmrpc_status status =
-            shmrpc_channel_claim(name, buffer_bytes, wait, channel, error);
+        enum shmrpc_status status = shmrpc_channel_claim(name, buffer_bytes, wait, channel, error);
         ENSURE((status == SHMRPC_OK) == (*channel != NULL));
         if (status != SHMRPC_BUSY)
             return status;
@@ -217,8 +218,8 @@ static enum shmrpc_status claim(const char *name, size_t buffer_bytes, enum shmr
     return shmrpc_error_set(error, SHMRPC_BUSY, "the channel \"%s\" keeps changing", name);
 }
 
-enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes, enum shmrpc_wait wait,
-                                        struct shmrpc_channel **channel,
+enum shmrpc_status shmrpc_owner_publish(const char *name, size_t buffer_bytes,
+                                        enum shmrpc_wait wait, struct shmrpc_channel **channel,
                                         struct shmrpc_error *error)
 {
     REQUIRE(shmrpc_name_check(name, NULL) == SHMRPC_OK);
@@ -264,16 +265,16 @@ enum shmrpc_status shmrpc_owner_reclaim(const char *name, struct shmrpc_error *e
     return status;
 }
 
-enum shmrpc_status shmrpc_owner_create(const char *name, const struct shmrpc_server_options *options,
+enum shmrpc_status shmrpc_owner_create(const char *name,
+                                       const struct shmrpc_server_options *options,
                                        struct shmrpc_channel **channel)
 {
     REQUIRE(options != NULL);
     REQUIRE(channel != NULL);
     /* SRPC-LIMIT-001 */
-    size_t bytes =
-        options->buffer_bytes != 0 ? options->buffer_bytes : SHMRPC_DEFAULT_BUFFER_BYTES;
-    enum shmrpc_status status = shmrpc_channel_check_options(
-        name, bytes, SHMRPC_MIN_BUFFER_BYTES, options->wait, options->error);
+    size_t bytes = options->buffer_bytes != 0 ? options->buffer_bytes : SHMRPC_DEFAULT_BUFFER_BYTES;
+    enum shmrpc_status status = shmrpc_channel_check_options(name, bytes, SHMRPC_MIN_BUFFER_BYTES,
+                                                             options->wait, options->error);
     if (status != SHMRPC_OK)
         return status;
     /* SRPC-TIME-005 */

@@ -133,8 +133,7 @@ static enum shmrpc_status explain(struct shmrpc_pipe *pipe, enum shmrpc_status s
                                 pipe->channel->broken ? "the peer broke the channel"
                                                       : "the message has an impossible length");
     case SHMRPC_PEER_GONE_MAYBE_EXECUTED:
-        if (pipe->sent &&
-            shmrpc_channel_withdraw(pipe->channel, pipe->prefix, pipe->prefix_length))
+        if (pipe->sent && shmrpc_channel_withdraw(pipe->channel, pipe->prefix, pipe->prefix_length))
             pipe->sent = false;
         if (!pipe->sent)
             return shmrpc_error_set(error, SHMRPC_PEER_GONE_NOT_STARTED,
@@ -190,8 +189,8 @@ enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **da
     struct shmrpc_deadline deadline;
     size_t received;
     start_deadline(pipe, &deadline, timeout_ms);
-    status = look_after(
-        &deadline, shmrpc_channel_receive(pipe->channel, &deadline, pipe->buffer, &received));
+    status = look_after(&deadline,
+                        shmrpc_channel_receive(pipe->channel, &deadline, pipe->buffer, &received));
     /* The dead server's last act may have been a response. */
     if (status == SHMRPC_PEER_GONE_MAYBE_EXECUTED) {
         shmrpc_deadline_start(&deadline, 0, NULL, NULL);

@@ -157,7 +157,8 @@ enum shmrpc_status shmrpc_segment_open(const char *file, size_t least_bytes,
         /* Somebody has a lease on it, for the length of a proof. */
         if (errno == EWOULDBLOCK)
             return shmrpc_error_set(error, SHMRPC_BUSY, "%s is being looked after", path);
-        /* A directory, a link, a socket or another user's file: what stands there is no object of ours. */
+        /* A directory, a link, a socket or another user's file: what stands there is no object of
+         * ours. */
         if (errno == EISDIR || errno == ELOOP || errno == ENXIO || errno == EACCES)
             errno = EPERM;
         return shmrpc_error_system(error, "cannot open %s", path);
@@ -178,7 +179,8 @@ enum shmrpc_status shmrpc_segment_map(struct shmrpc_segment *segment, size_t byt
     REQUIRE(bytes > 0);
     REQUIRE(bytes <= segment->bytes);
     /* Populated at once: the first call should not pay a page fault for every page. */
-    void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, segment->fd, 0);
+    void *map =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, segment->fd, 0);
     if (map == MAP_FAILED)
         return shmrpc_error_system(error, "cannot map %zu bytes", bytes);
     segment->range = shmrpc_sigbus_add(map, bytes);

@@ -35,8 +35,8 @@ enum shmrpc_status shmrpc_segment_link(const struct shmrpc_segment *segment, con
                                        struct shmrpc_error *error);
 /** Open what has the name, and look at it before it is trusted: a regular file of our uid, mode
  *  0600, at least least_bytes long. Not mapped yet.
- *  @return OK, NOT_FOUND, BUSY (leased for a moment), PROTOCOL (too small: may be a creation under way), SYSTEM (EPERM: not of
- *  our uid, not a regular file, or other permission bits). */
+ *  @return OK, NOT_FOUND, BUSY (leased for a moment), PROTOCOL (too small: may be a creation under
+ *  way), SYSTEM (EPERM: not of our uid, not a regular file, or other permission bits). */
 enum shmrpc_status shmrpc_segment_open(const char *file, size_t least_bytes,
                                        struct shmrpc_segment *segment, struct shmrpc_error *error);
 /** Map its first bytes for reading and writing. OK or SYSTEM. */

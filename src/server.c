@@ -101,7 +101,8 @@ void shmrpc_server_close(struct shmrpc_server **server)
     if (*server == NULL)
         return;
     REQUIRE(server_ok(*server));
-    /* SRPC-FORK-004: in a child the copy says what another thread of the parent was doing at the fork. */
+    /* SRPC-FORK-004: in a child the copy says what another thread of the parent was doing at the
+     * fork. */
     if (!atomic_load(&(*server)->channel->orphaned))
         REQUIRE(!(*server)->call.running);
     /* SRPC-LIFE-009 */
@@ -172,7 +173,7 @@ static enum shmrpc_status answer_running(struct shmrpc_call *call, void *user)
 
 /* SRPC-ENV-010: built in, and not in the table, so that nothing replaces it. */
 static const struct shmrpc_method running = {(char[]){"__running__"}, sizeof "__running__" - 1,
-                                      answer_running, NULL};
+                                             answer_running, NULL};
 
 enum shmrpc_status shmrpc_server_register(struct shmrpc_server *server, const char *method,
                                           shmrpc_handler *handler, void *user)
@@ -286,9 +287,9 @@ static enum shmrpc_status make_anew(struct shmrpc_server *server)
                      server->channel->name);
     shmrpc_channel_retire(server->channel);
     struct shmrpc_channel *fresh;
-    enum shmrpc_status status = shmrpc_owner_publish(
-        server->channel->name, shmrpc_server_buffer_bytes(server), server->wait, &fresh,
-        &server->error);
+    enum shmrpc_status status =
+        shmrpc_owner_publish(server->channel->name, shmrpc_server_buffer_bytes(server),
+                             server->wait, &fresh, &server->error);
     if (status != SHMRPC_OK)
         return status;
     shmrpc_channel_close(&server->channel);

@@ -186,8 +186,8 @@ static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
     return errno == ETIMEDOUT ? SHMRPC_TIMEOUT : SHMRPC_PROTOCOL;
 }
 
-/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not, be it
- * that tokens take long or that the peer needs this very CPU, stop the spinning for a number of
+/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not, be
+ * it that tokens take long or that the peer needs this very CPU, stop the spinning for a number of
  * waits, which doubles with every further failure; then it is tried again. */
 static void learn(struct shmrpc_spin *spin, bool met)
 {
@@ -249,8 +249,8 @@ static enum shmrpc_status take_in_slices(sem_t *semaphore, struct shmrpc_spin *s
         if (status != SHMRPC_OK)
             return status;
         if (slice < SHMRPC_SLICE_MS * NS_PER_MS)
-            slice = slice * 2 < SHMRPC_SLICE_MS * NS_PER_MS ? slice * 2
-                                                            : SHMRPC_SLICE_MS * NS_PER_MS;
+            slice =
+                slice * 2 < SHMRPC_SLICE_MS * NS_PER_MS ? slice * 2 : SHMRPC_SLICE_MS * NS_PER_MS;
         now = shmrpc_now_ns();
     }
 }
@@ -275,8 +275,8 @@ enum shmrpc_status shmrpc_wait_take(sem_t *semaphore, struct shmrpc_spin *spin,
     int64_t now = shmrpc_now_ns();
     if (spinning && spin->mode == SHMRPC_WAIT_ADAPTIVE) {
         int64_t left = left_at(deadline, now);
-        bool met = spin_until(semaphore, now, left < SHMRPC_SPIN_MAX_NS ? left : SHMRPC_SPIN_MAX_NS,
-                              &now);
+        bool met =
+            spin_until(semaphore, now, left < SHMRPC_SPIN_MAX_NS ? left : SHMRPC_SPIN_MAX_NS, &now);
         learn(spin, met);
         if (met)
             return taken(semaphore);

@@ -23,8 +23,9 @@ void shmrpc_watch_log(const struct shmrpc_keeper *keeper, const char *format, ..
     keeper->log(keeper->log_user, line.text);
 }
 
-/* SRPC-RECOVER-007: with the lease no client holds the response segment, whether it takes the client
- * lock or, like the original's, takes none; and none can come in before the repair is done. */
+/* SRPC-RECOVER-007: with the lease no client holds the response segment, whether it takes the
+ * client lock or, like the original's, takes none; and none can come in before the repair is done.
+ */
 static void repair(struct shmrpc_keeper *keeper)
 {
     struct shmrpc_channel *channel = keeper->channel;
@@ -115,8 +116,9 @@ enum shmrpc_status shmrpc_watch_check_options(const char *name,
 /* How long after the start of an attach a refusal of this kind is worth another try, and after
  * which pause. TIMEOUT stands for slots that the server has yet to repair: meanwhile this client
  * must be gone for long enough that the server finds itself alone. */
-static bool worth_another_try(enum shmrpc_status status, const struct shmrpc_client_options *options,
-                              int64_t waited_ms, int *pause_ms)
+static bool worth_another_try(enum shmrpc_status status,
+                              const struct shmrpc_client_options *options, int64_t waited_ms,
+                              int *pause_ms)
 {
     REQUIRE(waited_ms >= 0);
     int patience_ms;
@@ -144,7 +146,8 @@ static bool worth_another_try(enum shmrpc_status status, const struct shmrpc_cli
     return patience_ms == SHMRPC_FOREVER || waited_ms < patience_ms;
 }
 
-enum shmrpc_status shmrpc_watch_attach(const char *name, const struct shmrpc_client_options *options,
+enum shmrpc_status shmrpc_watch_attach(const char *name,
+                                       const struct shmrpc_client_options *options,
                                        struct shmrpc_channel **channel, struct shmrpc_error *error)
 {
     REQUIRE(options != NULL);

@@ -33,9 +33,9 @@ enum shmrpc_status shmrpc_watch_server(void *channel);
 
 /** Attach, waiting as long as the options say for a server, and for another client to leave.
  *  @param options not null. @return as shmrpc_client_open(). */
-enum shmrpc_status shmrpc_watch_attach(const char *name, const struct shmrpc_client_options *options,
-                                       struct shmrpc_channel **channel,
-                                       struct shmrpc_error *error);
+enum shmrpc_status shmrpc_watch_attach(const char *name,
+                                       const struct shmrpc_client_options *options,
+                                       struct shmrpc_channel **channel, struct shmrpc_error *error);
 
 /** Whether a name and a client's options are in their ranges; INVALID with a text. */
 enum shmrpc_status shmrpc_watch_check_options(const char *name,

@@ -200,16 +200,16 @@ static void test_SRPC_ATTACH_003_links_are_not_followed(void **state)
     (void)state;
     make_named(file_b, BYTES, MODE);
     assert_int_equal(symlink(path_b, path_a), 0);
-    check_refused(0, SHMRPC_SYSTEM, ELOOP);
+    check_refused(0, SHMRPC_SYSTEM, EPERM);
     assert_int_equal(unlink(path_b), 0);
-    check_refused(0, SHMRPC_SYSTEM, ELOOP);
+    check_refused(0, SHMRPC_SYSTEM, EPERM);
 }
 
 static void test_SRPC_ATTACH_003_SRPC_RECLAIM_001_only_regular_files(void **state)
 {
     (void)state;
     assert_int_equal(mkdir(path_a, 0600), 0);
-    check_refused(0, SHMRPC_SYSTEM, EISDIR);
+    check_refused(0, SHMRPC_SYSTEM, EPERM);
     assert_int_equal(rmdir(path_a), 0);
     assert_int_equal(mkfifo(path_a, 0600), 0); /* nobody at its other end */
     check_refused(0, SHMRPC_SYSTEM, EPERM);
@@ -218,7 +218,7 @@ static void test_SRPC_ATTACH_003_SRPC_RECLAIM_001_only_regular_files(void **stat
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%.100s", path_a);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    check_refused(0, SHMRPC_SYSTEM, ENXIO);
+    check_refused(0, SHMRPC_SYSTEM, EPERM);
     close(fd);
 }
 
