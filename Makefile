@@ -316,7 +316,7 @@ build/release/kit/test_kit: build/release/conformance/runner/tests/test_kit.o \
 PORTS := reference python-package python-port
 PORT_reference := $(REFERENCE)
 PORT_python-package := $(VENV)/bin/python conformance/adapters/python-package/adapter.py
-PORT_python-port := python3 conformance/adapters/python-port/adapter.py
+PORT_python-port := $(VENV)/bin/python conformance/adapters/python-port/adapter.py
 
 # In `make check`: the runner's own tests, the cases against the specification, the reference.
 CHECK_SUITES += kit conformance
@@ -351,6 +351,15 @@ conformance-all:
 	$(KIT) --merge --report html,junit --output $(KIT_OUTPUT) \
 	  $(foreach p,$(PORTS),$(KIT_OUTPUT)/$(p).ndjson); \
 	if [ -n "$$failed" ]; then echo "not as expected:$$failed"; exit 1; fi
+
+## report-shots: pictures of the matrix and of the bench report in Chromium, wide and narrow, light and dark
+.PHONY: report-shots
+report-shots:
+	$(call deps,report)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 build/shmrpc-conformance $(REFERENCE) build/release/kit/bad_adapter
+	$(Q)conformance/interop/venv.sh $(VENV)
+	$(Q)conformance/report-shots.sh $(KIT) build/release/kit/bad_adapter $(KIT_OUTPUT) build/report-shots \
+	  $(BENCH_RESULTS)/report.html $(foreach p,$(PORTS),'$(p)=$(PORT_$(p))')
 
 # ---- section: mutants (conformance/adapters/mutants) ----
 # A copy of the library and of the reference adapter with every fault of mutants.txt built in; which one

@@ -12,7 +12,7 @@
 
 /* One colour a row, readable on white and on black; ours are warm, gRPC's are cold. */
 static const char *const colours[ROW_COUNT] = {"#8a8a8a", "#5f8a6a", "#e0431b", "#f08c00",
-                                               "#c2255c", "#1c7ed6", "#4dabf7", "#7048e8",
+                                               "#c2255c", "#1c7ed6", "#4dabf7", "#845ef7",
                                                "#2f9e44", "#b8860b", "#0c8599"};
 /* gnuplot's numbers of point shapes, so that colour alone does not tell the rows apart. */
 static const int shapes[ROW_COUNT] = {1, 2, 7, 9, 11, 5, 4, 13, 8, 6, 10};
@@ -43,14 +43,15 @@ static const char *const style =
     ".legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;padding:0;margin:.6rem 0}"
     ".legend li{white-space:nowrap}"
     ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line);"
+    "table{font-size:.9rem}th,td{padding:.2rem .5rem;text-align:right;border-bottom:1px solid var(--line);"
     "white-space:nowrap}"
     "th:first-child,td:first-child{text-align:left}thead th{color:var(--dim);font-weight:600}"
     ".group td{border-top:2px solid var(--line)}"
     ".met{color:var(--good)}.missed{color:var(--bad);font-weight:700}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:0}"
     "dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere;min-width:0}"
-    "@media(max-width:40rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}";
+    "@media(max-width:40rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}"
+    ".ratios td:first-child,.ratios th:first-child{white-space:normal;min-width:9rem}}";
 
 static void text(FILE *out, const char *string)
 {
@@ -85,7 +86,7 @@ static void plot_begin(FILE *gnuplot, const char *name, const char *x_label, con
 {
     fprintf(gnuplot,
             "reset\n"
-            "set term svg size 560,400 dynamic font 'system-ui,sans-serif,15' lw 1.6 name '%s'\n"
+            "set term svg size 560,400 dynamic font 'system-ui,sans-serif,17' lw 1.6 name '%s'\n"
             "set output '%s.svg'\n"
             "set key off\nset border 3 lc rgb '#888888'\nset tics nomirror\n"
             "set grid lc rgb '#888888' lw 0.5\n"
@@ -255,12 +256,14 @@ static void put_plots(FILE *out, const struct bench *bench)
 static void put_cards(FILE *out, const struct bench *bench)
 {
     int ours = row_find("shmrpc-adaptive"), theirs = row_find("grpc-c-uds");
+    size_t cards = 0;
     fprintf(out, "<div class=\"cards\">\n");
     for (size_t size = 0; size < bench->settings.size_count; size++) {
         const struct figures *shm = figures_of(bench, SEED, size, ours);
         const struct figures *grpc = figures_of(bench, SEED, size, theirs);
         if (!shm->measured || !grpc->measured)
             continue;
+        cards++;
         fprintf(out, "<div class=\"card\">%zu bytes<b>", bench->settings.sizes[size]);
         report_comparison(out, shm, grpc);
         fprintf(out,
@@ -268,8 +271,10 @@ static void put_cards(FILE *out, const struct bench *bench)
                 "<div class=\"dim\">CPU a call: %.2f \u03bcs against %.2f \u03bcs</div></div>\n",
                 shm->mean_us, grpc->mean_us, shm->cpu_us, grpc->cpu_us);
     }
-    fprintf(out, "</div>\n<p class=\"dim\">shmrpc-adaptive (spins, then blocks) against grpc-c-uds "
-                 "(C core over a Unix socket), calls back to back.</p>\n");
+    fprintf(out, "</div>\n");
+    if (cards > 0)
+        fprintf(out, "<p class=\"dim\">shmrpc-adaptive (spins, then blocks) against grpc-c-uds "
+                     "(C core over a Unix socket), calls back to back.</p>\n");
 }
 
 static void put_ratio_notes(FILE *out, const struct bench *bench)
@@ -291,8 +296,8 @@ static void put_ratio_notes(FILE *out, const struct bench *bench)
 
 static void put_ratios(FILE *out, const struct bench *bench)
 {
-    fprintf(out, "<h2>Where SHM-RPC must stand</h2>\n<div class=\"scroll\"><table><thead><tr>"
-                 "<th>ratio of medians, section seed</th>");
+    fprintf(out, "<h2>Where SHM-RPC must stand</h2>\n<div class=\"scroll\" tabindex=\"0\"><table "
+                 "class=\"ratios\"><thead><tr><th>ratio of medians, section seed</th>");
     for (int size = 0; size < SEED_SIZES; size++)
         fprintf(out, "<th>%zu B</th>", seed_sizes[size]);
     fprintf(out, "</tr></thead><tbody>\n");
@@ -336,7 +341,7 @@ static void put_section(FILE *out, const struct bench *bench, enum section_id id
     if (section->limit_ms)
         fprintf(out, " A round ends after %u s; * marks rows with fewer calls than asked for.",
                 section->limit_ms / 1000);
-    fprintf(out, "</p>\n<div class=\"scroll\"><table><thead><tr><th>row</th><th>bytes</th>"
+    fprintf(out, "</p>\n<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th>row</th><th>bytes</th>"
                  "<th>mean \u03bcs</th><th>rounds</th><th>p50</th><th>p90</th><th>p99</th>"
                  "<th>p99.9</th><th>max</th><th>CPU \u03bcs</th><th>calls/s</th><th>calls</th>"
                  "<th>peak MiB</th></tr></thead><tbody>\n");

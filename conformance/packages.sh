@@ -23,7 +23,7 @@ packages_of() {
     coverage) echo "$(packages_of check)" lcov ;;
     analysis) echo "$(packages_of check)" clang clang-tidy cppcheck ;;
     model) echo gcc libc6-dev make spin ;;
-    report) echo chromium ;;
+    report) echo "$(packages_of check)" chromium fonts-dejavu-core ;;
     *) return 1 ;;
     esac
 }
@@ -40,7 +40,7 @@ programs_of() {
     coverage) echo "$(programs_of check)" lcov genhtml ;;
     analysis) echo "$(programs_of check)" clang clang-tidy cppcheck ;;
     model) echo gcc make spin ;;
-    report) echo chromium ;;
+    report) echo "$(programs_of check)" chromium ;;
     *) return 1 ;;
     esac
 }

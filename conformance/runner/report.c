@@ -25,6 +25,8 @@ void requirements_load(const char *root, struct requirements *requirements)
         if (sscanf(at, "**%39[A-Z0-9-]** (%31[A-Za-z], %11[A-Z]) %n", one.id, level, one.strength,
                    &end) != 3 || end == 0)
             continue;
+        if (strcmp(one.strength, "WORD") == 0) /* the line that shows how the lines look */
+            continue;
         for (int i = 0; i < LEVEL_COUNT; i++)
             if (strcasecmp(level, level_names[i]) == 0)
                 one.level = (enum kit_level)i;

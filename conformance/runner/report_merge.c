@@ -29,6 +29,21 @@ static void put_escaped(FILE *file, const char *text)
     }
 }
 
+/* What stands between backticks in the specification is code. */
+static void put_marked(FILE *file, const char *text)
+{
+    bool code = false;
+    for (const char *tick; (tick = strchr(text, '`')) != NULL; text = tick + 1, code = !code) {
+        char *part = kit_format("%.*s", (int)(tick - text), text);
+        put_escaped(file, part);
+        fputs(code ? "</code>" : "<code>", file);
+        free(part);
+    }
+    put_escaped(file, text);
+    if (code)
+        fputs("</code>", file);
+}
+
 /* ---- JUnit --------------------------------------------------------------------------------------------- */
 
 static bool is_bad(const cJSON *record)
@@ -100,26 +115,34 @@ static const char head[] =
     "--good:#1a7f4b;--bad:#c02a2a;--known:#9a6700;--none:#7a828c}\n"
     "@media(prefers-color-scheme:dark){:root{--ink:#e4e8ec;--paper:#14171a;--rule:#343a41;"
     "--soft:#1d2126;--good:#4cc38a;--bad:#ff7b72;--known:#e3b341;--none:#8b949e}}\n"
-    "*{box-sizing:border-box}body{margin:0 auto;max-width:72rem;padding:1.5rem 1rem;"
+    "*{box-sizing:border-box}body{margin:0 auto;max-width:80rem;padding:1.5rem 1rem;"
     "background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif;"
     "overflow-wrap:anywhere}\n"
     "h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}"
     ".wide{overflow-x:auto;max-width:100%}table{border-collapse:collapse;width:100%}"
     "th,td{border-bottom:1px solid var(--rule);padding:.35rem .6rem;text-align:left;"
     "vertical-align:top}\n"
-    "th{font-weight:600;background:var(--soft)}td.v,th.v{text-align:center;white-space:nowrap}"
+    "th{font-weight:600;background:var(--soft)}td.v,th.v{text-align:center}td.v{white-space:nowrap}"
+    "th{overflow-wrap:normal}th:first-child,td:first-child{position:sticky;left:0}"
+    "td:first-child{background:var(--paper)}h2::first-letter{text-transform:uppercase}"
     "code,pre{font:12.5px/1.45 ui-monospace,monospace}"
     "pre{background:var(--soft);padding:.6rem;overflow-x:auto;max-width:100%;white-space:pre;"
     "overflow-wrap:normal;margin:.4rem 0}"
     "a{color:inherit}.pass{color:var(--good)}.fail,.crash,.timeout,.xpass,.runner-error"
     "{color:var(--bad);font-weight:600}.xfail{color:var(--known)}.skip,.none{color:var(--none)}"
+    "td.fail,td.crash,td.timeout,td.xpass,td.runner-error"
+    "{background:color-mix(in srgb,var(--bad) 14%,transparent)}"
+    "td.v .none{font-weight:400}.port,.id span{white-space:nowrap;overflow-wrap:normal}"
+    "pre.command{white-space:pre-wrap;overflow-wrap:anywhere}"
     "section.e{border-left:3px solid var(--rule);padding:.1rem 0 .1rem .9rem;margin:1rem 0}"
     "section.e:target{border-color:var(--bad)}summary{cursor:pointer}"
-    ".id{white-space:nowrap}.t{color:var(--none)}\n"
-    "@media(max-width:40rem){td.t{display:none}th.t{display:none}}\n"
+    ".id{min-width:22rem}.t{font-size:.9rem;color:var(--none)}\n"
+    "@media(max-width:40rem){.t{display:none}.id{min-width:0}th,td{padding:.35rem .4rem}"
+    "body{padding:1rem .6rem}}\n"
     "</style></head><body>\n<h1>SHM-RPC conformance</h1>\n"
     "<p>Ports against the requirements of the specification. A requirement is met when every case that "
-    "cites it passed. A red cell leads to its evidence.</p>\n";
+    "cites it passed. A cell shows the worst verdict and the number of these cases; a red one leads to its "
+    "evidence.</p>\n";
 
 static const char script[] =
     "<script>\nfunction reveal(){var t=document.getElementById(location.hash.slice(1));"
@@ -200,17 +223,18 @@ static void html_matrix(FILE *file, const struct requirements *requirements,
             put_escaped(file, ports[p].label);
             fprintf(file, "</th>");
         }
-        fprintf(file, "<th class=\"t\">says</th></tr>\n");
+        fprintf(file, "</tr>\n");
         for (size_t i = 0; i < requirements->count; i++) {
             const struct requirement *one = &requirements->list[i];
             if ((int)one->level != level)
                 continue;
-            fprintf(file, "<tr><td class=\"id\"><code>%s</code> %s</td>", one->id, one->strength);
+            fprintf(file, "<tr><td class=\"id\"><span><code>%s</code> %s</span><div class=\"t\">",
+                    one->id, one->strength);
+            put_marked(file, one->text);
+            fprintf(file, "</div></td>");
             for (int p = 0; p < count; p++)
                 html_cell(file, &ports[p], one->id);
-            fprintf(file, "<td class=\"t\">");
-            put_escaped(file, one->text);
-            fprintf(file, "</td></tr>\n");
+            fprintf(file, "</tr>\n");
         }
         fprintf(file, "</table></div>\n");
     }
@@ -244,7 +268,7 @@ static void html_evidence(FILE *file, const cJSON *record)
     }
     fprintf(file, "<br>why it matters: ");
     put_escaped(file, json_text(record, "why", ""));
-    fprintf(file, "</p><pre tabindex=\"0\">");
+    fprintf(file, "</p><pre class=\"command\">");
     put_escaped(file, json_text(evidence, "repeat", ""));
     fprintf(file, "</pre>");
     html_block(file, "what was done", json_text(evidence, "log", ""));
@@ -261,26 +285,43 @@ static void html_evidence(FILE *file, const cJSON *record)
     fprintf(file, "</section>\n");
 }
 
+/* How many records of the port have each verdict; returns its crash points and images. */
+static double count_verdicts(const struct port_run *port, int counts[VERDICT_COUNT])
+{
+    double points = 0;
+    memset(counts, 0, VERDICT_COUNT * sizeof counts[0]);
+    for (size_t i = 0; i < port->count; i++) {
+        counts[verdict_from_name(json_text(port->records[i], "verdict", ""))]++;
+        points += cJSON_GetNumberValue(
+            cJSON_GetObjectItemCaseSensitive(port->records[i], "points"));
+    }
+    return points;
+}
+
+/* Verdicts that no port has get no column. */
 static void html_summary(FILE *file, const struct port_run *ports, int count)
 {
+    bool shown[VERDICT_COUNT] = {[VERDICT_PASS] = true, [VERDICT_FAIL] = true};
+    int counts[VERDICT_COUNT];
+    for (int p = 0; p < count; p++) {
+        count_verdicts(&ports[p], counts);
+        for (int v = 0; v < VERDICT_COUNT; v++)
+            shown[v] = shown[v] || counts[v] > 0;
+    }
     fprintf(file, "<div class=\"wide\" tabindex=\"0\"><table><tr><th>port</th>");
     for (int v = 0; v < VERDICT_COUNT; v++)
-        fprintf(file, "<th class=\"v\">%s</th>", verdict_names[v]);
+        if (shown[v])
+            fprintf(file, "<th class=\"v\">%s</th>", verdict_names[v]);
     fprintf(file, "<th class=\"v\">points</th></tr>\n");
     for (int p = 0; p < count; p++) {
-        int counts[VERDICT_COUNT] = {0};
-        double points = 0;
-        for (size_t i = 0; i < ports[p].count; i++) {
-            counts[verdict_from_name(json_text(ports[p].records[i], "verdict", ""))]++;
-            points += cJSON_GetNumberValue(
-                cJSON_GetObjectItemCaseSensitive(ports[p].records[i], "points"));
-        }
-        fprintf(file, "<tr><td>");
+        double points = count_verdicts(&ports[p], counts);
+        fprintf(file, "<tr><td class=\"port\">");
         put_escaped(file, ports[p].label);
         fprintf(file, "</td>");
         for (int v = 0; v < VERDICT_COUNT; v++)
-            fprintf(file, "<td class=\"v %s\">%d</td>", counts[v] > 0 ? verdict_names[v] : "none",
-                    counts[v]);
+            if (shown[v])
+                fprintf(file, "<td class=\"v %s\">%d</td>",
+                        counts[v] > 0 ? verdict_names[v] : "none", counts[v]);
         fprintf(file, "<td class=\"v\">%.0f</td></tr>\n", points);
     }
     fprintf(file, "</table></div>\n");

@@ -242,6 +242,7 @@ static const struct {
     CALL(dup), CALL(nanosleep), CALL(getpid), CALL(clone), CALL(execve), CALL(exit), CALL(wait4),
     CALL(kill), CALL(fcntl), CALL(flock), CALL(fsync), CALL(ftruncate), CALL(getcwd),
     CALL(fchmod), CALL(fchown), CALL(umask), CALL(getuid), CALL(geteuid), CALL(gettid),
+    CALL(getgid), CALL(getegid), CALL(getppid), CALL(sigaltstack), CALL(execveat), CALL(setpgid),
     CALL(futex), CALL(sched_getaffinity), CALL(getdents64), CALL(fadvise64), CALL(exit_group),
     CALL(openat), CALL(newfstatat), CALL(unlinkat), CALL(renameat), CALL(linkat),
     CALL(symlinkat), CALL(readlinkat), CALL(fchmodat), CALL(faccessat), CALL(ppoll),
