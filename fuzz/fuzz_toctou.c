@@ -22,7 +22,7 @@ static struct shmrpc_client *caller;
 
 /* ---- Loads ---------------------------------------------------------------------------------- */
 
-#define UNSEEN __attribute__((no_sanitize_address, no_sanitize_undefined))
+#define UNSEEN __attribute__((no_sanitize_address))
 
 static struct change {
     uint16_t before_load;

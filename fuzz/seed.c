@@ -228,6 +228,32 @@ static void seed_image(const char *directory, const char *id)
     cJSON_Delete(image);
 }
 
+/* An idle channel of which one object is not as it should be. */
+static void seed_oddities(void)
+{
+    static const char *const oddities[] = {"1600 0 held", "0600 0 held", "1600 0 locked", "0600 0",
+                                           "1600 0 fifo", "1600 0 dir",  "1600 0 link",   "1644 0"};
+    enum { ODDITIES = sizeof oddities / sizeof *oddities };
+    for (int number = 0; number < 2 * 6 * ODDITIES; number++) {
+        char trace[600];
+        char name[64];
+        size_t at = 0;
+        int marked = number % 2;
+        int odd = number / 2 % 6;
+        for (int i = 0; i < 6; i++) {
+            int size = i < 2 ? 512 : 32;
+            if (i == odd)
+                at += (size_t)snprintf(trace + at, sizeof trace - at, "%s %d %s\n", objects[i],
+                                       size, oddities[number / 12]);
+            else
+                at += (size_t)snprintf(trace + at, sizeof trace - at, "%s %d %s %d\n", objects[i],
+                                       size, marked ? "1600" : "0600", i == 2 || i == 4);
+        }
+        snprintf(name, sizeof name, "odd-%03d", number);
+        put("recover", name, "", 0, trace, at);
+    }
+}
+
 static void seed_images(const char *directory)
 {
     cJSON *index = load(directory, "images/index.json");
@@ -281,6 +307,7 @@ int main(int argc, char **argv)
     seed_frames(argv[1]);
     seed_names(argv[1]);
     seed_images(argv[2]);
+    seed_oddities();
     seed_cases(argv[2]);
     return 0;
 }
