@@ -52,6 +52,8 @@ bool json_has(const cJSON *array, const char *text);
 char *json_squeeze(const char *text, size_t length);
 /** Whether the bytes are JSON by RFC 8259 in valid UTF-8; strict.c. */
 bool json_strict(const char *text, size_t length);
+/** Replace what is no UTF-8 in a text by question marks. */
+void text_clean(char *text);
 _Noreturn void kit_die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *syscall_name(int64_t number);
 

@@ -87,6 +87,7 @@ static cJSON *result_record(const struct results *results, const struct result *
 static void put_record(FILE *file, cJSON *record)
 {
     char *line = cJSON_PrintUnformatted(record);
+    text_clean(line);
     fprintf(file, "%s\n", line);
     free(line);
     cJSON_Delete(record);

@@ -173,3 +173,23 @@ bool json_strict(const char *text, size_t length)
     blanks(&scan);
     return scan.at == scan.end;
 }
+
+/* Bytes that are no UTF-8, and the two characters that XML forbids, become question marks: what a port
+ * wrote goes into reports whatever it is. */
+void text_clean(char *text)
+{
+    struct scan scan = {(const unsigned char *)text, (const unsigned char *)text + strlen(text)};
+    while (scan.at < scan.end) {
+        char *here = text + ((const char *)scan.at - text);
+        bool good = (unsigned char)*here < 0x80;
+        if (good)
+            scan.at++;
+        else
+            good = character(&scan) && strncmp(here, "\xef\xbf\xbe", 3) != 0 &&
+                   strncmp(here, "\xef\xbf\xbf", 3) != 0;
+        if (!good) {
+            *here = '?';
+            scan.at = (const unsigned char *)here + 1;
+        }
+    }
+}

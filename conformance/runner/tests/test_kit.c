@@ -79,6 +79,14 @@ static void strict_json_is_strict(void **state)
     assert_false(json_strict("1\0", 2));
 }
 
+static void what_ports_write_is_cleaned_for_reports(void **state)
+{
+    char text[] = "a\xff\xc3\xa9\xed\xa0\x80\xef\xbf\xbe\xe2\x82";
+    (void)state;
+    text_clean(text);
+    assert_string_equal(text, "a?\xc3\xa9????????");
+}
+
 static const char *check(const char *verb, const char *part, const char *text)
 {
     cJSON *json = cJSON_Parse(text);
@@ -465,6 +473,7 @@ int main(void)
         cmocka_unit_test(sums_are_symbolic),
         cmocka_unit_test(white_space_goes_between_tokens_only),
         cmocka_unit_test(strict_json_is_strict),
+        cmocka_unit_test(what_ports_write_is_cleaned_for_reports),
         cmocka_unit_test(the_schema_is_enforced),
         cmocka_unit_test(the_verbs_of_cases_exist),
         cmocka_unit_test(case_files_are_validated),
