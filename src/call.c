@@ -26,6 +26,7 @@ enum shmrpc_status shmrpc_call_start(struct shmrpc_call *call, struct shmrpc_cal
     REQUIRE(call != NULL);
     REQUIRE(place != NULL);
     REQUIRE(place->keeper.channel != NULL);
+    REQUIRE(place->stop != NULL);
     REQUIRE(!place->keeper.channel->inside);
     REQUIRE(length <= place->keeper.channel->capacity);
     call->magic = MAGIC;
@@ -40,10 +41,15 @@ enum shmrpc_status shmrpc_call_start(struct shmrpc_call *call, struct shmrpc_cal
 
 /* ---- Answers -------------------------------------------------------------------------------- */
 
-/* While a response waits for its slot: repair it if its client is dead; a stop has to wait. */
+/* While a response waits for its slot: repair it if its client is dead. */
 static enum shmrpc_status watch_response(void *context)
 {
-    enum shmrpc_status status = shmrpc_watch_channel(context);
+    struct shmrpc_call_place *place = context;
+    enum shmrpc_status status = shmrpc_watch_channel(&place->keeper);
+    /* SRPC-SIGNAL-001: a stop is put off for the rest of this slice, and not for a client that does
+     * not collect. */
+    if (atomic_load(place->stop))
+        return SHMRPC_TIMEOUT;
     /* A lost name is told once the call is answered (SRPC-SIGNAL-002). */
     return status == SHMRPC_NOT_FOUND ? SHMRPC_OK : status;
 }
@@ -61,7 +67,7 @@ static enum shmrpc_status enter_slot(struct shmrpc_call *call, char **body, size
         return SHMRPC_OK;
     }
     struct shmrpc_deadline deadline;
-    shmrpc_deadline_start(&deadline, call->place->timeout_ms, watch_response, keeper);
+    shmrpc_deadline_start(&deadline, call->place->timeout_ms, watch_response, call->place);
     enum shmrpc_status status = shmrpc_channel_begin(channel, &deadline, body, capacity);
     if (status == SHMRPC_OK)
         return SHMRPC_OK;

@@ -20,6 +20,7 @@ struct shmrpc_method {
 /** What a call needs of its server. */
 struct shmrpc_call_place {
     struct shmrpc_keeper keeper;
+    const atomic_bool *stop; /* the server is to end */
     int timeout_ms;
     char *buffer;  /* the request's private copy */
     char *scratch; /* decoded strings, each at the offset of its text in buffer */

@@ -66,6 +66,7 @@ static enum shmrpc_status new_server(struct shmrpc_channel *channel,
                    .log = options->log,
                    .log_user = options->log_user,
                    .error = &made->error},
+        .stop = &made->stop,
         /* SRPC-TIME-001 */
         .timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : SHMRPC_DEFAULT_TIMEOUT_MS,
         .buffer = shmrpc_frame_alloc(channel->capacity),

@@ -868,6 +868,29 @@ static void test_SRPC_RECOVER_009_a_response_nobody_collects_is_dropped(void **s
     world_finish(&world);
 }
 
+static enum shmrpc_status stop_and_answer(struct shmrpc_call *call, void *server)
+{
+    shmrpc_server_stop(server);
+    return shmrpc_call_answer_null(call);
+}
+
+static void test_SRPC_SIGNAL_001_SRPC_SIGNAL_002_a_stop_outwaits_no_client(void **state)
+{
+    (void)state;
+    static const char request[] = "{\"request_id\":\"2\",\"method\":\"stop\",\"params\":{}}";
+    struct world world;
+    /* The slot is occupied and its client lives; without the stop the wait would have no end. */
+    world_start(&world, "stopping", 0, SHMRPC_FOREVER);
+    assert_int_equal(shmrpc_server_register(world.server, "stop", stop_and_answer, world.server),
+                     SHMRPC_OK);
+    raw_set_values(&world.raw, 1, 0, 0, 1);
+    assert_true(raw_send(&world.raw, RAW_REQ, request, sizeof request - 1, 0));
+    assert_int_equal(shmrpc_server_run(world.server), SHMRPC_OK);
+    assert_non_null(strstr(world.log, "dropped a response"));
+    assert_raw_values(&world.raw, 1, 0, 0, 1);
+    world_finish(&world);
+}
+
 static void test_SRPC_RECOVER_010_a_waiting_response_makes_its_slot_free(void **state)
 {
     (void)state;
@@ -1119,6 +1142,7 @@ int main(void)
         cmocka_unit_test(
             test_SRPC_RECOVER_006_SRPC_RECOVER_007_a_living_client_is_never_repaired_away),
         cmocka_unit_test(test_SRPC_RECOVER_009_a_response_nobody_collects_is_dropped),
+        cmocka_unit_test(test_SRPC_SIGNAL_001_SRPC_SIGNAL_002_a_stop_outwaits_no_client),
         cmocka_unit_test(test_SRPC_RECOVER_010_a_waiting_response_makes_its_slot_free),
         cmocka_unit_test(test_SRPC_SIGNAL_001_SRPC_SIGNAL_004_a_signal_handler_may_stop_it),
         cmocka_unit_test(test_SRPC_SIGNAL_002_the_call_in_hand_is_answered),
