@@ -394,6 +394,9 @@ static void test_assertions(void **state)
     expect_check_failure(shmrpc_envelope_begin_response(&envelope, NULL, 256, &an_id));
     expect_check_failure(shmrpc_envelope_begin_response(&envelope, buffer, 256, NULL));
     expect_check_failure(shmrpc_envelope_begin_response(&envelope, buffer, 256, &no_id));
+    const struct shmrpc_param nothing = shmrpc_param_null("x");
+    expect_check_failure(shmrpc_envelope_write(NULL, &nothing));
+    expect_check_failure(shmrpc_envelope_write(&envelope, NULL));
     expect_check_failure(support_ignore(shmrpc_envelope_end_request(NULL, &length)));
     expect_check_failure(support_ignore(shmrpc_envelope_end_request(&envelope, NULL)));
     expect_check_failure(support_ignore(shmrpc_envelope_end_response(NULL, &length)));

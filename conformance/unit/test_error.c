@@ -151,6 +151,15 @@ static void test_a_cut_text_ends_with_a_whole_character(void **state)
     assert_int_equal(strlen(error.text), sizeof error.text - 1);
 }
 
+static void fill(struct shmrpc_error *error, enum shmrpc_status status, int number,
+                 const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    shmrpc_error_fill(error, status, number, format, arguments);
+    va_end(arguments);
+}
+
 static void test_assertions(void **state)
 {
     (void)state;
@@ -159,6 +168,10 @@ static void test_assertions(void **state)
     expect_check_failure(support_ignore(shmrpc_error_set(&error, SHMRPC_BUSY, no_format)));
     const enum shmrpc_status none = (enum shmrpc_status)(SHMRPC_INVALID + 1);
     expect_check_failure(support_ignore(shmrpc_error_set(&error, none, "no such status")));
+    expect_check_failure(fill(NULL, SHMRPC_BUSY, 0, "no error"));
+    expect_check_failure(fill(&error, SHMRPC_BUSY, 0, no_format));
+    expect_check_failure(fill(&error, SHMRPC_OK, 0, "no failure"));
+    expect_check_failure(fill(&error, SHMRPC_BUSY, EIO, "no system call"));
     errno = 0;
     expect_check_failure(support_ignore(shmrpc_error_system(&error, "no errno")));
     errno = EIO;
