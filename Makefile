@@ -535,6 +535,89 @@ fuzz-minimise:
 	+$(Q)$(MAKE) --no-print-directory fuzz-programs
 	$(Q)fuzz/minimise.sh $(foreach t,$(FUZZ_TARGET),$(call fuzz_program,$(t)))
 
+# Coverage: the same programs once more, counting. coverage/flush.h says what of a process that dies
+# is counted, coverage/lcovrc what counts of src/.
+COVERAGE := build/coverage
+COVERAGE_SUITES := unit-coverage process-coverage conformance-coverage fuzz-replay-coverage
+coverage_CFLAGS := -O0 --coverage -fprofile-update=atomic -include coverage/flush.h
+coverage_LDFLAGS := --coverage
+$(eval $(call variant_rules,coverage))
+$(eval $(call check_rules,coverage))
+COVERAGE_FUZZ := $(filter-out $(FUZZ_LOADS),$(FUZZ_TARGETS))
+$(foreach t,$(COVERAGE_FUZZ),$(eval $(call fuzz_rule,$(t),coverage,replay)))
+$(COVERAGE)/conformance-adapters/reference: $(call objects,coverage,$(REFERENCE_SRC)) $(COVERAGE)/libshmrpc.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread --coverage $(LDFLAGS) $^ -lcjson -lm -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@
+needs-conformance-coverage = build/shmrpc-conformance $(COVERAGE)/conformance-adapters/reference
+plan-conformance-coverage = 'coverage/reference|900|alone|$(KIT) --quiet \
+  --adapter $(COVERAGE)/conformance-adapters/reference --output $(COVERAGE)/conformance'
+needs-fuzz-replay-coverage = build/fuzz/seed/made $(foreach t,$(COVERAGE_FUZZ),$(COVERAGE)/replay_$(t))
+plan-fuzz-replay-coverage = $(foreach t,$(COVERAGE_FUZZ),'coverage/replay_$(t)|300|shared|$(COVERAGE)/replay_$(t) \
+  $(wildcard fuzz/corpus/$(t) fuzz/regressions/$(t)) build/fuzz/seed/$(t)')
+
+## coverage: lines, functions and branches of src/, HTML in build/coverage/html, thresholds enforced
+.PHONY: coverage coverage-run
+coverage:
+	$(call deps,coverage)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 -j$(CHECK_JOBS) coverage-run
+	$(Q)coverage/report.sh $(COVERAGE)
+# Counters of an earlier run are none of this one's. Processes of other users write them, too.
+coverage-run: $(foreach s,$(COVERAGE_SUITES),$(needs-$(s)))
+	$(Q)find $(COVERAGE) -name '*.gcda' -delete
+	$(Q)find $(COVERAGE) -name '*.gcno' | sed 's/gcno$$/gcda/' | while read -r f; do : >"$$f"; chmod 666 "$$f"; done
+	$(call run_suites,$(COVERAGE_SUITES))
+
+# Analysers and the sanitizers that `make check` does not use; coverage/analyse.sh says which and why.
+MSAN_TESTS := test_json test_json_write test_envelope test_frame test_name test_error
+msan_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=memory -fsanitize-memory-track-origins \
+  -fno-sanitize-recover=all
+msan_LDFLAGS := -fsanitize=memory
+tsan_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=thread
+tsan_LDFLAGS := -fsanitize=thread
+analyzer_CFLAGS := -O1 -fanalyzer
+analyzer_LDFLAGS :=
+build/msan/% build/tsan/%: override CC := clang
+$(foreach v,msan tsan analyzer,$(eval $(call variant_rules,$(v))))
+MSAN_PROGRAMS := $(addprefix build/msan/memory/,$(MSAN_TESTS))
+$(MSAN_PROGRAMS): build/msan/memory/%: build/msan/conformance/unit/%.o build/msan/coverage/msan_cjson.o \
+  $(call objects,msan,$(UNIT_SUPPORT_SRC)) build/msan/libshmrpc.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(msan_LDFLAGS) $(LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
+build/tsan/both_ends: build/tsan/coverage/tsan_both_ends.o build/tsan/libshmrpc.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread $(tsan_LDFLAGS) $(LDFLAGS) $^ -Wl,--wrap=mmap,--wrap=munmap,--wrap=sem_clockwait -o $@
+ANALYSED := $(LIB_SRC) $(TOOL_SRC) $(EXAMPLE_SRC)
+needs-sanitize = $(MSAN_PROGRAMS) build/tsan/both_ends
+plan-sanitize = $(foreach t,$(MSAN_TESTS),'msan/$(t)|300|shared|build/msan/memory/$(t)') \
+  'tsan/both_ends|300|shared|build/tsan/both_ends'
+run-suites: $(if $(filter sanitize,$(RUN_SUITES)),$(needs-sanitize))
+
+## analyse: clang-tidy, cppcheck, gcc -fanalyzer; MSan for the pure rooms; TSan with both ends in a process
+.PHONY: analyse
+analyse:
+	$(call deps,analysis)
+	$(Q)coverage/analyse.sh $(BASE_CFLAGS) -- $(ANALYSED)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 -j$(CHECK_JOBS) $(call objects,analyzer,$(ANALYSED))
+	@echo 'gcc -fanalyzer: clean'
+	$(call suites,sanitize)
+
+# Kills and hostile peers for as long as wanted.
+SOAK_MINUTES ?= 5
+build/release/soak: build/release/conformance/soak/soak.o $(call objects,release,$(PROCESS_SUPPORT_SRC)) \
+  build/release/libshmrpc.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcmocka -lm -o $@
+
+## soak: many channels, random kills, hostile peers for SOAK_MINUTES=5 (SEED=N repeats the choices)
+.PHONY: soak soak-program
+soak:
+	$(call deps,check)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 soak-program
+	$(Q)SEED=$(SEED) build/release/soak $(SOAK_MINUTES)
+soak-program: build/release/soak
+
 ## model: search the models of the protocol exhaustively; every removed rule must fail (LONG=1: more)
 .PHONY: model
 model:
