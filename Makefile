@@ -21,7 +21,7 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Werror
 CFLAGS ?= -g
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -fvisibility=hidden -pthread -MD -MP -iquote src -idirafter src
 VARIANTS := release asan
-release_CFLAGS := -O2
+release_CFLAGS := -O3
 release_LDFLAGS :=
 asan_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 asan_LDFLAGS := -fsanitize=address,undefined
