@@ -177,6 +177,19 @@ int shm_list(struct kit_text *text)
     return count;
 }
 
+/* Whether a thread that is late was busy, or never got a CPU. */
+static void print_shares(struct kit_text *text, pid_t pid, const char *thread)
+{
+    char path[320];
+    long long ran, waited;
+    snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, thread);
+    char *line = file_read(path, NULL);
+    if (line != NULL && sscanf(line, "%lld %lld", &ran, &waited) == 2)
+        text_printf(text, "  thread %s ran for %lld ms and waited %lld ms for a CPU\n", thread,
+                    ran / 1000000, waited / 1000000);
+    free(line);
+}
+
 void ledger_print(struct kit_text *text, pid_t pid)
 {
     struct ledger ledger;
@@ -201,6 +214,7 @@ void ledger_print(struct kit_text *text, pid_t pid)
             text_printf(text, "  thread %s is in %s: %s", entry->d_name,
                         line[0] == 'r' ? "user code" : syscall_name(atol(line)), line);
         free(line);
+        print_shares(text, pid, entry->d_name);
     }
     if (directory != NULL)
         closedir(directory);
