@@ -562,6 +562,12 @@ coverage:
 	$(call deps,coverage)
 	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 -j$(CHECK_JOBS) coverage-run
 	$(Q)coverage/report.sh $(COVERAGE)
+# Allocations that fail: through the same file as the reference adapter's.
+define failure_rules
+build/$(1)/unit/test_allocation_failures: UNIT_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+build/$(1)/unit/test_allocation_failures: build/$(1)/conformance/adapters/reference/fault.o
+endef
+$(foreach v,$(VARIANTS) coverage,$(eval $(call failure_rules,$(v))))
 # Counters of an earlier run are none of this one's. Processes of other users write them, too.
 coverage-run: $(foreach s,$(COVERAGE_SUITES),$(needs-$(s)))
 	$(Q)find $(COVERAGE) -name '*.gcda' -delete

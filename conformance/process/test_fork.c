@@ -73,9 +73,12 @@ static int forking_server(void *context)
     peer_register(server, family->peer);
     pid_t child = fork();
 
-    if (child == 0)
+    if (child == 0) {
+        family->child = getpid();
         sleep_for_ever();
-    family->child = child;
+    }
+    while (family->child == 0)
+        sleep_us(100);
     family->peer->ready = 1;
     (void)!shmrpc_server_run(server);
     return 1;
@@ -188,10 +191,14 @@ static int forking_client(void *context)
     CHILD_CHECK(echo_works(client, "before"));
     pid_t child = fork();
 
-    if (child == 0)
+    if (child == 0) {
+        family->child = getpid();
         sleep_for_ever();
+    }
     CHILD_CHECK(echo_works(client, "after"));
-    family->child = child;
+    /* Only then has the child let go: the handlers of its fork() have run. */
+    while (family->child == 0)
+        sleep_us(100);
     kill(getpid(), SIGKILL);
     return 1;
 }
