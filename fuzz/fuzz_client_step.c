@@ -73,7 +73,7 @@ static bool peer_respond(const char *text, size_t length)
     char *map = channel->response.segment.map;
     memcpy(map + SHMRPC_LENGTH_WORD_BYTES, text, word);
     memcpy(map, &word, sizeof word);
-    sem_post(sem(3)->map);
+    scene_post(sem(3));
     return true;
 }
 
@@ -105,7 +105,7 @@ static bool peer_take(bool whole)
         return false;
     now.taken++;
     if (whole)
-        sem_post(sem(0)->map);
+        scene_post(sem(0));
     return true;
 }
 
@@ -169,7 +169,7 @@ static void act_disorderly(const char *line, const char *word, const unsigned nu
     } else if (strcmp(word, "length") == 0) {
         memcpy(scene_server_channel()->response.segment.map, &(uint32_t){number[0]}, 4);
     } else if (strcmp(word, "post") == 0) {
-        sem_post(semaphore);
+        scene_post(sem(number[0]));
     } else if (strcmp(word, "drain") == 0) {
         (void)!sem_trywait(semaphore);
     } else if (strcmp(word, "value") == 0) {

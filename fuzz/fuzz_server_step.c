@@ -140,7 +140,7 @@ static void peer_send(const char *text)
     if (sem_trywait(sem(0)->map) != 0)
         return;
     write_request(text);
-    sem_post(sem(1)->map);
+    scene_post(sem(1));
 }
 
 /* @return whether there was a response. */
@@ -154,7 +154,7 @@ static bool peer_collect(char *text, size_t room)
     size_t length = word < room - 1 ? word : room - 1;
     memcpy(text, map + SHMRPC_LENGTH_WORD_BYTES, length);
     text[length] = '\0';
-    sem_post(sem(2)->map);
+    scene_post(sem(2));
     return true;
 }
 
@@ -207,7 +207,7 @@ static int act(const char *line)
     else if (strcmp(word, "length") == 0)
         memcpy(server->channel->request.segment.map, &(uint32_t){a}, 4);
     else if (strcmp(word, "post") == 0)
-        sem_post(sem(a)->map);
+        scene_post(sem(a));
     else if (strcmp(word, "take") == 0)
         (void)!sem_trywait(sem(a)->map);
     else if (strcmp(word, "value") == 0)

@@ -20,6 +20,8 @@ struct shmrpc_channel *scene_server_channel(void);
 void scene_close_channel(void);
 
 void scene_set(const struct shmrpc_segment *semaphore, unsigned value);
+/** The peer posts, unless the semaphore is so garbled that its own C library would end it. */
+void scene_post(const struct shmrpc_segment *semaphore);
 int scene_value(const struct shmrpc_segment *semaphore);
 /** All four semaphores and both length words as in a new channel. */
 void scene_reset_slots(struct shmrpc_channel *channel);

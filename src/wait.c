@@ -135,8 +135,19 @@ bool shmrpc_wait_try(sem_t *semaphore)
     return result == 0;
 }
 
+/* glibc aborts the process when the kernel rejects its futex operation, which a garbled private word
+ * brings about; so a semaphore that is none is found out before it is waited on or posted. */
+static bool is_shared(const sem_t *semaphore)
+{
+    REQUIRE(semaphore != NULL);
+    const uint32_t *private_word = (const uint32_t *)(const void *)semaphore + 2;
+    return __atomic_load_n(private_word, __ATOMIC_RELAXED) == GLIBC_SHARED;
+}
+
 enum shmrpc_status shmrpc_wait_post(sem_t *semaphore)
 {
+    if (!is_shared(semaphore))
+        return SHMRPC_PROTOCOL;
     /* SRPC-SEM-007: one token a pair. A second one would let a peer in while we are inside. */
     if (shmrpc_wait_value(semaphore) != 0)
         return SHMRPC_PROTOCOL;
@@ -170,10 +181,7 @@ static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
 {
     REQUIRE(slice_ns > 0);
     REQUIRE(slice_ns <= SHMRPC_SLICE_MS * NS_PER_MS);
-    /* glibc aborts the process when the kernel rejects its futex operation, which a garbled private
-     * word brings about; so a semaphore that is none is found out before it is waited on. */
-    const uint32_t *private_word = (const uint32_t *)(const void *)semaphore + 2;
-    if (__atomic_load_n(private_word, __ATOMIC_RELAXED) != GLIBC_SHARED)
+    if (!is_shared(semaphore))
         return SHMRPC_PROTOCOL;
     int64_t until = now + slice_ns;
     struct timespec at = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
