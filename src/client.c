@@ -49,6 +49,7 @@ static enum shmrpc_status attach(struct shmrpc_client *client, struct shmrpc_err
         shmrpc_watch_attach(client->name, &client->options, &client->channel, error);
     if (status != SHMRPC_OK)
         return status;
+    ENSURE(client->channel != NULL);
     size_t capacity = client->channel->capacity;
     if (capacity > client->capacity) {
         shmrpc_frame_free(client->buffer);
@@ -120,6 +121,7 @@ enum shmrpc_status shmrpc_client_open(const char *name, const struct shmrpc_clie
         status = new_client(name, options, &made, error);
     if (status != SHMRPC_OK)
         return status;
+    ENSURE(made != NULL);
     status = attach(made, error);
     if (status != SHMRPC_OK) {
         free_client(made);

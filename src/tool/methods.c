@@ -194,12 +194,13 @@ static enum shmrpc_status accumulate(struct shmrpc_call *call, struct tool_servi
     if (status != SHMRPC_OK)
         return status;
     struct total **found = tfind(total, &service->totals, compare_totals);
-    if (found == NULL && service->total_count < MOST_TOTALS) {
+    bool is_new = found == NULL && service->total_count < MOST_TOTALS;
+    if (is_new)
         found = tsearch(total, &service->totals, compare_totals);
-        service->total_count += found != NULL;
-    } else {
+    if (is_new && found != NULL)
+        service->total_count++;
+    else
         free(total);
-    }
     if (found == NULL)
         return tool_fail(call, "MemoryError", "there are too many totals; clear some");
     double sum = (*found)->sum + val.real;
