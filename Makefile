@@ -577,7 +577,7 @@ coverage-run: $(foreach s,$(COVERAGE_SUITES),$(needs-$(s)))
 # Analysers and the sanitizers that `make check` does not use; coverage/analyse.sh says which and why.
 MSAN_TESTS := test_json test_json_write test_envelope test_frame test_name test_error
 msan_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=memory -fsanitize-memory-track-origins \
-  -fno-sanitize-recover=all -Wno-string-concatenation
+  -fno-sanitize-recover=all -Wno-string-concatenation -Wno-format-security
 msan_LDFLAGS := -fsanitize=memory
 tsan_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=thread
 tsan_LDFLAGS := -fsanitize=thread
