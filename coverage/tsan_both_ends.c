@@ -6,9 +6,10 @@
  * to it and nothing could race. So mmap() is wrapped, and the second mapping of a file gives the
  * first one again. Server and client are the public ones, each in a thread of its own.
  *
- * TSan does not know sem_clockwait(): it would take each slot that is handed over through one for a
- * race. That the wait orders what follows after the post is told to it here, at that one function
- * and only where the wait succeeded; no report is suppressed.
+ * TSan does not know sem_clockwait(): a slot that is handed over through nothing else looks like a
+ * race to it. (Where sem_getvalue() was asked before, that hides it.) That the wait orders what follows
+ * after the post is told to it at that one function and only where the wait succeeded; no report is
+ * suppressed.
  */
 #include "shmrpc.h"
 
