@@ -88,6 +88,9 @@ static void peer_answer(const char *text, bool error)
     /* An error that is no text is no response of the protocol; an empty one is none. */
     if (error && (value.type != SHMRPC_STRING || value.length == 2))
         return;
+    /* Who answers what it has not taken is no server. */
+    if (now.taken == 0)
+        now.orderly = orderly_so_far = false;
     int length = snprintf(message, sizeof message,
                           "{\"request_id\":\"%.32s\",\"result\":%s,\"error\":%s}", own_id(caller),
                           error ? "null" : text, error ? text : "null");
