@@ -223,6 +223,7 @@ int main(int count, char *values[])
         int faults = cases_gate(&cases, kit_format("%s/../spec/shm-rpc.md", options->root),
                                 kit_format("%s/cases/exempt.json", options->root), true);
         printf("%zu cases, %d faults against the specification\n", cases.count, faults);
+        printf("%d passed, %d failed\n", faults == 0, faults);
         return faults == 0 ? 0 : 1;
     }
     return run(options, &cases);
