@@ -17,7 +17,8 @@ struct shmrpc_wait_calls shmrpc_wait_calls = {
 enum {
     SPINS_BEFORE_CLOCK = 48, /* about a microsecond; the common exchange ends within it */
     SPINS_BETWEEN_LOOKS = 32,
-    SPIN_FAILURES = 3,
+    SPIN_FAILURES = 100, /* about 5 ms: time for the scheduler to part two sides on one CPU */
+    SPIN_PROBES = 20,    /* of them after a pause */
     SPIN_PAUSE_LEAST = 16,
     SPIN_PAUSE_MOST = 1024,
     FIRST_SLICE_MS = 10,
@@ -206,10 +207,9 @@ static void learn(struct shmrpc_spin *spin, bool met)
         spin->pause = 0;
         return;
     }
-    if (spin->failures < SPIN_FAILURES)
-        spin->failures++;
-    if (spin->failures < SPIN_FAILURES)
+    if (++spin->failures < SPIN_FAILURES)
         return;
+    spin->failures = SPIN_FAILURES - SPIN_PROBES;
     spin->pause = spin->pause == 0 ? SPIN_PAUSE_LEAST : spin->pause * 2;
     if (spin->pause > SPIN_PAUSE_MOST)
         spin->pause = SPIN_PAUSE_MOST;

@@ -285,12 +285,13 @@ static void test_SRPC_WAIT_003_spinning_stops_while_it_does_not_pay(void **state
     (void)state;
     struct shmrpc_spin spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
     int pause = 16;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 100; i++)
         assert_true(tries_before_blocking(&spin) > 1);
-    for (int round = 0; round < 9; round++) { /* ever longer pauses, one spin between two */
+    for (int round = 0; round < 9; round++) { /* ever longer pauses, a few spins between two */
         for (int i = 0; i < pause; i++)
             assert_int_equal(tries_before_blocking(&spin), 1);
-        assert_true(tries_before_blocking(&spin) > 1);
+        for (int i = 0; i < 20; i++)
+            assert_true(tries_before_blocking(&spin) > 1);
         pause = pause * 2 < 1024 ? pause * 2 : 1024;
     }
     for (int i = 0; i < pause; i++)
