@@ -296,11 +296,12 @@ build/release/shmrpc-conformance: $(call objects,release,$(KIT_SRC))
 build/shmrpc-conformance: build/release/shmrpc-conformance
 	$(Q)ln -sf release/shmrpc-conformance $@
 
-# The library's allocations pass through the adapter's fault.c.
+# The library's allocations pass through the adapter's fault.c: all the functions that it allocates by.
+FAULT_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup
 $(REFERENCE): $(call objects,release,$(REFERENCE_SRC)) build/release/libshmrpc.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcjson -lm -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@
+	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcjson -lm $(FAULT_LDFLAGS) -o $@
 
 build/release/kit/bad_adapter: build/release/conformance/runner/tests/bad_adapter.o
 	$(call say,LD,$@)
@@ -392,7 +393,7 @@ build/mutant/mutant.o: $(MUTANTS)/mutant.c build/mutant/mutant_numbers.h Makefil
 $(MUTANT): $(MUTANT_OBJECTS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcjson -lm -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@
+	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcjson -lm $(FAULT_LDFLAGS) -o $@
 
 CHECK_SUITES += mutants
 needs-mutants = build/shmrpc-conformance $(REFERENCE) $(MUTANT)
@@ -548,7 +549,7 @@ $(foreach t,$(COVERAGE_FUZZ),$(eval $(call fuzz_rule,$(t),coverage,replay)))
 $(COVERAGE)/conformance-adapters/reference: $(call objects,coverage,$(REFERENCE_SRC)) $(COVERAGE)/libshmrpc.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -pthread --coverage $(LDFLAGS) $^ -lcjson -lm -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -o $@
+	$(Q)$(CC) -pthread --coverage $(LDFLAGS) $^ -lcjson -lm $(FAULT_LDFLAGS) -o $@
 needs-conformance-coverage = build/shmrpc-conformance $(COVERAGE)/conformance-adapters/reference
 plan-conformance-coverage = 'coverage/reference|900|alone|$(KIT) --quiet \
   --adapter $(COVERAGE)/conformance-adapters/reference --output $(COVERAGE)/conformance'
@@ -564,7 +565,7 @@ coverage:
 	$(Q)coverage/report.sh $(COVERAGE)
 # Allocations that fail: through the same file as the reference adapter's.
 define failure_rules
-build/$(1)/unit/test_allocation_failures: UNIT_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+build/$(1)/unit/test_allocation_failures: UNIT_LDFLAGS += $(FAULT_LDFLAGS)
 build/$(1)/unit/test_allocation_failures: build/$(1)/conformance/adapters/reference/fault.o
 endef
 $(foreach v,$(VARIANTS) coverage,$(eval $(call failure_rules,$(v))))

@@ -53,18 +53,6 @@ static void fail_each(enum shmrpc_status (*operation)(void *), void *context, in
     fail_msg("it never succeeded");
 }
 
-/* aligned_alloc() fails when a malloc() at its place would. */
-void *__real_aligned_alloc(size_t alignment, size_t bytes);
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
-{
-    void *volatile probe = malloc(1); /* or the compiler sees through it */
-    if (probe == NULL)
-        return NULL;
-    free(probe);
-    return __real_aligned_alloc(alignment, bytes);
-}
-
 /* A handler that cannot have the memory for its own error. */
 static enum shmrpc_status answer_error(struct shmrpc_call *call, void *user)
 {

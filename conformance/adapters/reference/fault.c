@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Allocations that fail on request: linked with --wrap for malloc, calloc and realloc, so that the
- * library's own allocations pass through here.
+ * Allocations that fail on request: linked with --wrap for every function by which the library
+ * allocates (FAULT_LDFLAGS in the Makefile), so that its allocations pass through here.
  */
 #include "adapter.h"
 
@@ -13,9 +13,13 @@
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+char *__real_strdup(const char *text);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+char *__wrap_strdup(const char *text);
 
 static _Thread_local long countdown; /* 0: not armed */
 static _Thread_local bool always;
@@ -64,4 +68,14 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *memory, size_t size)
 {
     return fails() ? NULL : __real_realloc(memory, size);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return fails() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : __real_strdup(text);
 }

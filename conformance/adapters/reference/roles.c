@@ -88,7 +88,9 @@ static char *name_of(const cJSON *verb, cJSON **refusal)
 static void *serve(void *user)
 {
     struct served *served = user;
+    fault_begin("serve");
     served->ended = shmrpc_server_run(served->server);
+    fault_end();
     if (served->ended != SHMRPC_OK)
         fprintf(stderr, "serving ended: %s\n", shmrpc_server_error(served->server));
     return NULL;
