@@ -324,8 +324,9 @@ enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_
             return SHMRPC_OK;
         /* Who polls never waits for a slice, and has to look after the channel all the same. */
         enum shmrpc_status look = shmrpc_watch_channel(&server->place.keeper);
-        if (look != SHMRPC_OK)
-            status = look;
+        if (look == SHMRPC_OK)
+            return shmrpc_error_set(&server->error, status, "no message came in time");
+        status = look;
     }
     if (status == SHMRPC_OK)
         handle(server, length);

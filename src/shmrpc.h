@@ -13,8 +13,9 @@
  *  - Handles are opaque. close(**) accepts a null handle and nulls the caller's pointer.
  *  - One object, one thread at a time, unless the caller locks. Different objects are independent.
  *    The exceptions are named: shmrpc_server_stop().
- *  - After fork(2) the child's copies of all handles are dead: every call on them returns
- *    SHMRPC_INVALID, and close only frees memory (SRPC-FORK-001).
+ *  - After fork(2) the child's copies of all handles are dead: what would use the channel returns
+ *    SHMRPC_INVALID, and close only frees memory (SRPC-FORK-001). What only reads or sets the copy
+ *    itself (an error text, a time-out, a method) still does, to no effect beyond it.
  *  - A null handle or a null output pointer is a broken contract and aborts with one line on
  *    stderr; what users type (names, JSON, sizes, times) is an error, never an abort.
  */

@@ -118,6 +118,12 @@ struct handles {
     struct shmrpc_pipe *in;
 };
 
+static enum shmrpc_status refuse(struct shmrpc_call *call, void *user)
+{
+    (void)user;
+    return shmrpc_call_fail(call, "RuntimeError", "a child's method");
+}
+
 /* In a child: every handle of the parent is dead, and closing them removes nothing. */
 static int child_with_dead_handles(void *context)
 {
@@ -131,6 +137,11 @@ static int child_with_dead_handles(void *context)
     CHILD_CHECK(!shmrpc_client_maybe_executed(handles->client));
     CHILD_CHECK(shmrpc_pipe_send(handles->out, "x", 1, 0) == SHMRPC_INVALID);
     CHILD_CHECK(shmrpc_pipe_receive(handles->in, &data, &length, 0) == SHMRPC_INVALID);
+    /* What concerns the copy alone still works, and changes nothing of the parent's. */
+    CHILD_CHECK(shmrpc_server_error(handles->server)[0] != '\0');
+    CHILD_CHECK(shmrpc_server_register(handles->server, "echo", refuse, NULL) == SHMRPC_OK);
+    CHILD_CHECK(shmrpc_client_set_timeout(handles->client, 1) == SHMRPC_OK);
+    CHILD_CHECK(shmrpc_client_buffer_bytes(handles->client) > 0);
     shmrpc_server_close(&handles->server);
     shmrpc_client_close(&handles->client);
     shmrpc_pipe_close(&handles->out);

@@ -985,10 +985,13 @@ static void test_SRPC_TIME_002_SRPC_TIME_005_steps_end_at_their_time(void **stat
     assert_true(raw_now_ms() - before >= 30);
     assert_int_equal(shmrpc_server_step(world.server, -2), SHMRPC_INVALID);
     assert_int_equal(shmrpc_server_step(world.server, INT_MIN), SHMRPC_INVALID);
+    assert_string_equal(shmrpc_server_error(world.server), "timeout_ms is negative");
     /* One message a step. */
     assert_true(raw_send(&world.raw, RAW_REQ, "{}", 2, 0));
     assert_int_equal(shmrpc_server_step(world.server, INT_MAX), SHMRPC_OK);
     assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_TIMEOUT);
+    /* Its text is of this failure and not of the one before. */
+    assert_string_equal(shmrpc_server_error(world.server), "no message came in time");
     assert_true(raw_send(&world.raw, RAW_REQ, "{}", 2, 0));
     assert_int_equal(shmrpc_server_step(world.server, SHMRPC_FOREVER), SHMRPC_OK);
     world_finish(&world);

@@ -181,7 +181,7 @@ static int serve(struct service *service)
         enum shmrpc_status status = serve_once(service, &error);
         if (status == SHMRPC_OK || stopping)
             break;
-        if (!service->announced || (status != SHMRPC_NOT_FOUND && status != SHMRPC_PROTOCOL)) {
+        if (!service->announced || status != SHMRPC_NOT_FOUND) {
             code = tool_report(service->arguments, service->name, &error, NULL, advice(status));
             break;
         }
