@@ -63,8 +63,7 @@ static const char *plain_end_far(struct scan *scan, const char *at)
         if (special != 0)
             return at + __builtin_ctzll(special);
         at = scan->seen + BLOCK;
-        while (end - at >= BLOCK && shmrpc_json_block_is_plain(at))
-            at += BLOCK;
+        at += shmrpc_json_plain_blocks(NULL, at, (size_t)(end - at));
     }
     ENSURE(at == end);
     return at;

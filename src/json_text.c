@@ -2,6 +2,10 @@
 #include "json_text.h"
 #include "check.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 /* ------------------------------------------------------------------------------------------------
  * Plain bytes
  */
@@ -9,14 +13,71 @@
 const bool shmrpc_json_plain[256] = {
     [0x20 ... '"' - 1] = true, ['"' + 1 ... '\\' - 1] = true, ['\\' + 1 ... 0x7F] = true};
 
-size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length)
+bool shmrpc_json_narrow;
+
+static size_t narrow_blocks(char *to, const char *from, size_t length)
 {
-    enum { LANE = SHMRPC_JSON_LANE_BYTES, BLOCK = SHMRPC_JSON_BLOCK_BYTES };
-    REQUIRE(to != NULL || length == 0);
-    REQUIRE(from != NULL || length == 0);
+    enum { BLOCK = SHMRPC_JSON_BLOCK_BYTES };
     size_t i = 0;
     for (; length - i >= BLOCK && shmrpc_json_block_is_plain(from + i); i += BLOCK)
-        memcpy(to + i, from + i, BLOCK);
+        if (to != NULL)
+            memcpy(to + i, from + i, BLOCK);
+    ENSURE(i <= length);
+    ENSURE(i % BLOCK == 0);
+    return i;
+}
+
+#if defined(__x86_64__)
+#define AVX2 __attribute__((target("avx2")))
+
+/** As shmrpc_json_lane_plain(), for twice the bytes. */
+AVX2 static inline __m256i wide_plain(__m256i lane)
+{
+    __m256i above = _mm256_cmpgt_epi8(_mm256_xor_si256(lane, _mm256_set1_epi8(2)),
+                                      _mm256_set1_epi8(0x20));
+    return _mm256_andnot_si256(_mm256_cmpeq_epi8(lane, _mm256_set1_epi8('\\')), above);
+}
+
+AVX2 static size_t wide_blocks(char *to, const char *from, size_t length)
+{
+    enum { BLOCK = SHMRPC_JSON_BLOCK_BYTES };
+    size_t i = 0;
+    for (; length - i >= BLOCK; i += BLOCK) {
+        __m256i low;
+        __m256i high;
+        memcpy(&low, from + i, sizeof low);
+        memcpy(&high, from + i + sizeof low, sizeof high);
+        __m256i plain = _mm256_and_si256(wide_plain(low), wide_plain(high));
+        if (_mm256_movemask_epi8(plain) != -1)
+            break;
+        if (to != NULL) {
+            memcpy(to + i, &low, sizeof low);
+            memcpy(to + i + sizeof low, &high, sizeof high);
+        }
+    }
+    ENSURE(i <= length);
+    ENSURE(i % BLOCK == 0);
+    return i;
+}
+#endif
+
+size_t shmrpc_json_plain_blocks(char *to, const char *from, size_t length)
+{
+    REQUIRE(from != NULL || length == 0);
+    REQUIRE(length <= PTRDIFF_MAX);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && !shmrpc_json_narrow)
+        return wide_blocks(to, from, length);
+#endif
+    return narrow_blocks(to, from, length);
+}
+
+size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length)
+{
+    enum { LANE = SHMRPC_JSON_LANE_BYTES };
+    REQUIRE(to != NULL || length == 0);
+    REQUIRE(from != NULL || length == 0);
+    size_t i = length < SHMRPC_JSON_BLOCK_BYTES ? 0 : shmrpc_json_plain_blocks(to, from, length);
     for (; length - i >= LANE; i += LANE) {
         uint64_t special = shmrpc_json_lane_special(shmrpc_json_lane_plain(from + i));
         memcpy(to + i, from + i, LANE);

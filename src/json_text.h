@@ -89,6 +89,13 @@ static inline bool shmrpc_json_block_is_plain(const char *at)
                (shmrpc_json_lane_plain(at + 32) & shmrpc_json_lane_plain(at + 48))) == 0;
 }
 
+/** Count plain bytes in whole blocks, up to the first block that has another byte; and copy them,
+ *  unless to is null. */
+size_t shmrpc_json_plain_blocks(char *to, const char *from, size_t length);
+
+/** Tests set it: look at 16 bytes at a time even where the processor could at 32. */
+extern bool shmrpc_json_narrow;
+
 /** Copy plain bytes until one is not plain. All length bytes at to may be written.
  *  @return how many were plain. */
 size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length);

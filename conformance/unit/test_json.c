@@ -990,6 +990,9 @@ static void test_string_equality_compares_what_is_meant(void **state)
         assert_int_equal(shmrpc_json_string_equals(&value, cases[i].data, cases[i].length),
                          cases[i].equal);
     }
+    /* Nobody validated this one: it equals nothing. */
+    const struct shmrpc_value no_escape = {"\"\\q1\"", 5, SHMRPC_STRING, false};
+    assert_false(shmrpc_json_string_equals(&no_escape, "q", 1));
 }
 
 static void test_iterators_walk_in_order(void **state)
@@ -1356,6 +1359,38 @@ static void test_contracts_of_numbers(void **state)
     expect_check_failure(support_ignore(shmrpc_json_number_write(1.0, NULL)));
 }
 
+/* However many bytes are looked at together, the same are plain, and nothing else is written. */
+static void test_SRPC_JSON_001_plain_bytes_of_every_length(void **state)
+{
+    (void)state;
+    enum { MOST = 200, GUARD = 0x55 };
+    char text[MOST];
+    char copies[2][MOST + 1];
+    for (size_t length = 0; length <= MOST; length++) {
+        for (size_t offset = 0; offset <= length; offset++) {
+            memset(text, 'a', sizeof text);
+            if (offset < length)
+                text[offset] = "\"\\\n\x1F\x80\xFF"[(length + offset) % 6];
+            memset(copies, GUARD, sizeof copies);
+            for (int narrow = 0; narrow < 2; narrow++) {
+                shmrpc_json_narrow = narrow != 0;
+                assert_int_equal(shmrpc_json_copy_plain(copies[narrow], text, length), offset);
+                assert_memory_equal(copies[narrow], text, offset);
+                assert_int_equal(copies[narrow][length], GUARD);
+            }
+        }
+    }
+    for (int byte = 0; byte < 256; byte++) {
+        memset(text, byte, sizeof text);
+        for (int narrow = 0; narrow < 2; narrow++) {
+            shmrpc_json_narrow = narrow != 0;
+            size_t plain = shmrpc_json_plain_blocks(NULL, text, sizeof text);
+            assert_int_equal(plain, shmrpc_json_plain[byte] ? MOST / 64 * 64 : 0);
+        }
+    }
+    shmrpc_json_narrow = false;
+}
+
 static void test_contracts_of_text(void **state)
 {
     (void)state;
@@ -1366,6 +1401,8 @@ static void test_contracts_of_text(void **state)
     char utf8[4];
     expect_check_failure(support_ignore(shmrpc_json_copy_plain(NULL, text, 1)));
     expect_check_failure(support_ignore(shmrpc_json_copy_plain(utf8, NULL, 1)));
+    expect_check_failure(support_ignore(shmrpc_json_plain_blocks(NULL, NULL, 1)));
+    expect_check_failure(support_ignore(shmrpc_json_plain_blocks(NULL, text, SIZE_MAX)));
     unsigned char objects[SHMRPC_JSON_DEPTH / 8] = {0};
     expect_check_failure(shmrpc_json_level_set(objects, SHMRPC_JSON_DEPTH, true));
     expect_check_failure(support_ignore(shmrpc_json_in_object(objects, SHMRPC_JSON_DEPTH + 1)));
@@ -1403,6 +1440,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_JSON_014_integers_beyond_64_bits_are_doubles),
         cmocka_unit_test(test_SRPC_JSON_002_every_short_sequence),
         cmocka_unit_test(test_SRPC_JSON_001_special_byte_at_every_offset),
+        cmocka_unit_test(test_SRPC_JSON_001_plain_bytes_of_every_length),
         cmocka_unit_test(test_SRPC_JSON_011_two_byte_character_at_every_offset),
         cmocka_unit_test(test_SRPC_JSON_001_open_string_of_every_length),
         cmocka_unit_test(test_SRPC_JSON_004_every_escaped_code_unit),
