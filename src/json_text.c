@@ -77,12 +77,15 @@ size_t shmrpc_json_copy_plain(char *to, const char *from, size_t length)
     enum { LANE = SHMRPC_JSON_LANE_BYTES };
     REQUIRE(to != NULL || length == 0);
     REQUIRE(from != NULL || length == 0);
-    size_t i = length < SHMRPC_JSON_BLOCK_BYTES ? 0 : shmrpc_json_plain_blocks(to, from, length);
+    size_t i = 0;
     for (; length - i >= LANE; i += LANE) {
         uint64_t special = shmrpc_json_lane_special(shmrpc_json_lane_plain(from + i));
         memcpy(to + i, from + i, LANE);
         if (special != 0)
             return i + (size_t)__builtin_ctzll(special);
+        /* The first lane is enough for most strings, and for most text between two escapes. */
+        if (i == 0)
+            i += shmrpc_json_plain_blocks(to + LANE, from + LANE, length - LANE);
     }
     for (; i < length && shmrpc_json_plain[(unsigned char)from[i]]; i++)
         to[i] = from[i];
@@ -166,11 +169,15 @@ size_t shmrpc_json_utf8_encode(unsigned code, char utf8[4])
 {
     REQUIRE(code <= 0x10FFFF);
     REQUIRE(utf8 != NULL);
+    if (code < 0x80) {
+        utf8[0] = (char)code;
+        return 1;
+    }
     static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     for (size_t i = length - 1; i > 0; i--, code >>= 6)
         utf8[i] = (char)(0x80 | (code & 0x3F));
-    ENSURE(length == 1 ? code < 0x80 : code < 0x40);
+    ENSURE(code < 0x20);
     utf8[0] = (char)(first[length] | code);
     return length;
 }

@@ -85,26 +85,35 @@ enum shmrpc_status shmrpc_value_string(const struct shmrpc_value *value, char *b
     size_t used = 0;
     /* SRPC-JSON-011 */
     while (at < end) {
-        char utf8[4];
-        const char *from = utf8;
-        size_t count;
-        if (*at == '\\') {
+        size_t ahead = (size_t)(end - at);
+        size_t left = capacity - used;
+        size_t read;
+        size_t written;
+        if (shmrpc_json_plain[(unsigned char)*at]) {
+            read = written =
+                shmrpc_json_copy_plain(buffer + used, at, ahead < left ? ahead : left);
+        } else if (*at == '\\') {
             unsigned code;
             const char *offence;
-            at = shmrpc_json_escape_end(at, end, &code, &offence);
-            if (at == NULL)
+            const char *behind = shmrpc_json_escape_end(at, end, &code, &offence);
+            if (behind == NULL)
                 return SHMRPC_SERIALIZATION;
-            count = shmrpc_json_utf8_encode(code, utf8);
+            char utf8[4];
+            char *to = left < sizeof utf8 ? utf8 : buffer + used;
+            read = (size_t)(behind - at);
+            written = shmrpc_json_utf8_encode(code, to);
+            if (to == utf8 && written <= left)
+                memcpy(buffer + used, utf8, written);
         } else {
-            const char *escape = value->plain ? NULL : memchr(at, '\\', (size_t)(end - at));
-            from = at;
-            at = escape != NULL ? escape : end;
-            count = (size_t)(at - from);
+            const char *escape = value->plain ? NULL : memchr(at, '\\', ahead);
+            read = written = escape != NULL ? (size_t)(escape - at) : ahead;
+            if (written <= left)
+                memcpy(buffer + used, at, written);
         }
-        if (count > capacity - used)
+        if (written == 0 || written > left)
             return SHMRPC_TOO_LARGE;
-        memcpy(buffer + used, from, count);
-        used += count;
+        at += read;
+        used += written;
     }
     ENSURE(used <= capacity);
     ENSURE(used <= value->length - 2);

@@ -140,8 +140,9 @@ void shmrpc_write_array_end(struct shmrpc_writer *writer)
     container_end(writer, false);
 }
 
-/** The escape of a quote, a backslash or a control character. @return its length. */
-static inline size_t escape(char c, char text[6])
+/** Write the escape of a quote, a backslash or a control character.
+ *  @return its length, or 0 where less than that is left. */
+static inline size_t escape(char c, char *to, size_t left)
 {
     INVARIANT(c >= 0);
     INVARIANT(!shmrpc_json_plain[(unsigned char)c]);
@@ -151,13 +152,17 @@ static inline size_t escape(char c, char text[6])
     };
     static const char hex[] = "0123456789abcdef";
     char letter = letters[(size_t)c];
-    memcpy(text, "\\u00", 4);
-    text[4] = hex[c >> 4];
-    text[5] = hex[c & 0xF];
-    if (letter == 0)
-        return 6;
-    text[1] = letter;
-    return 2;
+    size_t length = letter != 0 ? 2 : 6;
+    if (length > left)
+        return 0;
+    to[0] = '\\';
+    to[1] = letter;
+    if (letter == 0) {
+        memcpy(to + 1, "u00", 3);
+        to[4] = hex[c >> 4];
+        to[5] = hex[c & 0xF];
+    }
+    return length;
 }
 
 /** Append a string. Where that fails, what was written of it is not counted. */
@@ -174,34 +179,28 @@ static bool put_string(struct shmrpc_writer *writer, const char *data, size_t le
     /* From here on what is left is so besides the closing quote. */
     left -= 2;
     *to++ = '"';
-    for (;;) {
+    while (at < end) {
         size_t ahead = (size_t)(end - at);
-        size_t plain = shmrpc_json_copy_plain(to, at, ahead < left ? ahead : left);
-        to += plain;
-        at += plain;
-        left -= plain;
-        if (at == end)
-            break;
-        char text[6];
-        const char *from = at;
-        size_t count = 1;
-        if ((unsigned char)*at >= 0x80) {
+        size_t read = 1;
+        size_t written;
+        if (shmrpc_json_plain[(unsigned char)*at]) {
+            read = written = shmrpc_json_copy_plain(to, at, ahead < left ? ahead : left);
+        } else if ((unsigned char)*at < 0x80) {
+            written = escape(*at, to, left);
+        } else {
             const char *offence;
-            at = shmrpc_json_wide_end(from, end, &offence);
-            count = (size_t)(at - from);
+            read = written = (size_t)(shmrpc_json_wide_end(at, end, &offence) - at);
             /* SRPC-JSON-012: no output that a reader would refuse (SRPC-JSON-002). */
-            if (count == 0)
+            if (written == 0)
                 return fail(writer, SHMRPC_SERIALIZATION);
-        } else if (!shmrpc_json_plain[(unsigned char)*at]) {
-            count = escape(*at++, text);
-            from = text;
+            if (written <= left)
+                memcpy(to, at, written);
         }
-        /* A plain byte is here only for want of room. */
-        if (count > left)
+        if (written == 0 || written > left)
             return fail(writer, SHMRPC_TOO_LARGE);
-        memcpy(to, from, count);
-        to += count;
-        left -= count;
+        at += read;
+        to += written;
+        left -= written;
     }
     *to++ = '"';
     ENSURE(to <= writer->end);
