@@ -61,11 +61,10 @@ const char *shmrpc_version(void)
 static size_t whole_characters(const char *text, size_t length)
 {
     REQUIRE(text != NULL);
+    REQUIRE(length > 3);
     size_t behind = 0; /* continuation bytes at the end */
-    while (behind < 3 && behind < length && (text[length - 1 - behind] & 0xc0) == 0x80)
+    while (behind < 3 && (text[length - 1 - behind] & 0xc0) == 0x80)
         behind++;
-    if (behind == length)
-        return length;
     unsigned char first = (unsigned char)text[length - 1 - behind];
     size_t wanted = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
     size_t whole = behind < wanted ? length - 1 - behind : length;

@@ -4,7 +4,7 @@
  * and works when it is tried again. Linked with the reference adapter's fault.c, through which the
  * library's allocations pass.
  */
-#include "shmrpc.h"
+#include "../../src/shmrpc_cjson.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -35,7 +35,9 @@ static void fail_allocation(int number)
     fault_begin("unit");
 }
 
-/* Try an operation with its first allocation failing, its second, ... until none is left to fail. */
+/* Try an operation with its first allocation failing, its second, ... until none is left to fail.
+ * What one try has allocated for good (the places in the registry of maps) is there for the next, so
+ * who wants to see the last allocations fail too does it all once more. */
 static void fail_each(enum shmrpc_status (*operation)(void *), void *context, int least)
 {
     for (int number = 1; number < MOST; number++) {
@@ -78,6 +80,11 @@ static enum shmrpc_status create(void *server)
     return shmrpc_server_create(name, NULL, server);
 }
 
+static enum shmrpc_status register_another(void *server)
+{
+    return shmrpc_server_register(server, "another", answer, NULL);
+}
+
 static enum shmrpc_status register_it(void *server)
 {
     return shmrpc_server_register(server, "method", answer, NULL);
@@ -105,8 +112,13 @@ static void test_of_server_and_client(void **state)
 
     (void)state;
     fail_each(create, &server, 3);
-    fail_each(register_it, server, 1);
+    shmrpc_server_close(&server);
+    fail_each(create, &server, 4);
+    fail_each(register_it, server, 2);
+    fail_each(register_another, server, 2);
     fail_each(open_it, &client, 3);
+    shmrpc_client_close(&client);
+    fail_each(open_it, &client, 4);
     shmrpc_client_close(&client);
     shmrpc_server_close(&server);
 }
@@ -118,7 +130,11 @@ static void test_of_both_ends_of_a_pipe(void **state)
 
     (void)state;
     fail_each(pipe_create, &server, 2);
+    shmrpc_pipe_close(&server);
+    fail_each(pipe_create, &server, 3);
     fail_each(pipe_open, &client, 2);
+    shmrpc_pipe_close(&client);
+    fail_each(pipe_open, &client, 3);
     shmrpc_pipe_close(&client);
     shmrpc_pipe_close(&server);
 }
@@ -190,12 +206,49 @@ static void test_of_a_call(void **state)
     shmrpc_server_close(&server);
 }
 
+/* What shmrpc_cjson.h allocates itself; test_cjson has the allocations of cJSON. */
+static enum shmrpc_status make_tree(void *tree)
+{
+    static const char text[] = "{\"one\":\"1\",\"two\":[\"2\",\"3\"]}";
+    struct shmrpc_value value;
+    enum shmrpc_status status = shmrpc_json_read(text, sizeof text - 1, &value, NULL);
+    return status == SHMRPC_OK ? shmrpc_cjson_from_value(&value, tree) : status;
+}
+
+static enum shmrpc_status call_with_trees(void *client)
+{
+    return shmrpc_client_call_cjson(client, "__running__", NULL, NULL);
+}
+
+static void test_of_trees(void **state)
+{
+    struct shmrpc_server *server = NULL;
+    struct shmrpc_client *client = NULL;
+    cJSON *tree = NULL;
+    pthread_t thread;
+    void *served = NULL;
+
+    (void)state;
+    fail_each(make_tree, &tree, 5);
+    cJSON_Delete(tree);
+    assert_int_equal(shmrpc_server_create(name, NULL, &server), SHMRPC_OK);
+    assert_int_equal(shmrpc_client_open(name, NULL, &client), SHMRPC_OK);
+    assert_int_equal(pthread_create(&thread, NULL, serve, server), 0);
+    fail_each(call_with_trees, client, 1);
+    shmrpc_server_stop(server);
+    assert_int_equal(pthread_join(thread, &served), 0);
+    assert_int_equal((uintptr_t)served, SHMRPC_OK);
+    shmrpc_client_close(&client);
+    shmrpc_server_close(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of_server_and_client),
         cmocka_unit_test(test_of_both_ends_of_a_pipe),
         cmocka_unit_test(test_of_a_call),
+        cmocka_unit_test(test_of_trees),
     };
     snprintf(name, sizeof name, "allocation_%d", (int)getpid());
     alarm(120);

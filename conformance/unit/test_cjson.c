@@ -214,6 +214,17 @@ static void test_every_allocation_that_cjson_is_refused_is_an_error(void **state
     assert_in_range(allowed, 10, 99);
 }
 
+static void test_a_value_that_nobody_validated_is_refused(void **state)
+{
+    (void)state;
+    cJSON *tree = NULL;
+    const struct shmrpc_value empty = {"", 0, SHMRPC_BOOL, false};
+    const struct shmrpc_value none = {"null", 4, (enum shmrpc_type)(SHMRPC_OBJECT + 1), false};
+    assert_int_equal(shmrpc_cjson_from_value(&empty, &tree), SHMRPC_SERIALIZATION);
+    assert_int_equal(shmrpc_cjson_from_value(&none, &tree), SHMRPC_SERIALIZATION);
+    assert_null(tree);
+}
+
 /* ---- With a server ----------------------------------------------------------------------------
  */
 
@@ -231,6 +242,9 @@ static enum shmrpc_status sum(struct shmrpc_call *call, void *user)
     cJSON *answer = cJSON_CreateObject();
     cJSON_AddNumberToObject(answer, "sum", total);
     status = shmrpc_call_answer_cjson(call, answer);
+    /* The first answer counts. */
+    if (status == SHMRPC_OK && shmrpc_call_answer_cjson(call, params) != SHMRPC_INVALID)
+        status = SHMRPC_SYSTEM;
     cJSON_Delete(answer);
     cJSON_Delete(params);
     return status;
@@ -300,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_fit_is_too_large),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_every_allocation_that_cjson_is_refused_is_an_error),
+        cmocka_unit_test(test_a_value_that_nobody_validated_is_refused),
         cmocka_unit_test(test_handler_and_client),
     };
     alarm(60); /* no test may hang */

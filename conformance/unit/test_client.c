@@ -682,6 +682,30 @@ static void test_SRPC_SEM_007_a_value_above_one_ends_the_call(void **state)
     strike(scene);
 }
 
+/* A semaphore's private word (SRPC-SEM-004) says whether processes share it. */
+static void set_private_word(struct scene *scene, enum raw_object semaphore, uint32_t word)
+{
+    memcpy((char *)scene->raw.map[semaphore] + 8, &word, sizeof word);
+}
+
+static void test_SRPC_SEM_007_SRPC_CALL_003_a_request_slot_that_cannot_be_left(void **state)
+{
+    (void)state;
+    static const char *const own[] = {OWN_OK, NULL};
+    struct scene *scene = set("not-left", 0, RAW_PATIENCE_MS);
+    struct shmrpc_param param = shmrpc_param_double("x", __builtin_nan(""));
+    /* It can be taken, but not posted. */
+    set_private_word(scene, RAW_REQ_EMPTY, 0);
+    assert_int_equal(shmrpc_client_call(scene->client, "m", &param, 1, NULL), SHMRPC_PROTOCOL);
+    assert_false(shmrpc_client_maybe_executed(scene->client));
+    assert_non_null(strstr(shmrpc_client_error(scene->client), "semaphore"));
+    assert_int_equal(shmrpc_client_buffer_bytes(scene->client), 0);
+    set_private_word(scene, RAW_REQ_EMPTY, 128);
+    raw_set_values(&scene->raw, 1, 0, 1, 0);
+    assert_int_equal(call_scripted(scene, own, NULL), SHMRPC_OK);
+    strike(scene);
+}
+
 /* ---- Death of the server -------------------------------------------------------------------- */
 
 struct victim {
@@ -871,6 +895,29 @@ static void test_SRPC_RECOVER_005_SRPC_OWN_004_SRPC_SEM_006_an_unmarked_channel(
     assert_int_equal(call_scripted(scene, own, NULL), SHMRPC_OK);
     shmrpc_client_close(&scene->client);
     assert_int_equal(raw_count(scene->name), RAW_OBJECTS);
+    raw_remove(scene->name);
+    strike(scene);
+}
+
+static void test_SRPC_CALL_010_SRPC_RECOVER_005_another_server_under_the_name(void **state)
+{
+    (void)state;
+    static const char *const own[] = {OWN_OK, NULL};
+    struct scene *scene = calloc(1, sizeof *scene);
+    assert_non_null(scene);
+    scene->descriptors = count_descriptors();
+    scene->name = raw_name("another");
+    raw_make_original(scene->name, 4096);
+    open_client(scene, 100);
+    /* The first one goes, and nobody tells the client. */
+    raw_remove(scene->name);
+    raw_make_original(scene->name, 4096);
+    raw_open(&scene->raw, scene->name);
+    assert_int_equal(shmrpc_client_call(scene->client, "m", NULL, 0, NULL), SHMRPC_TIMEOUT);
+    assert_int_equal(shmrpc_client_buffer_bytes(scene->client), 0);
+    assert_int_equal(shmrpc_client_set_timeout(scene->client, RAW_PATIENCE_MS), SHMRPC_OK);
+    assert_int_equal(call_scripted(scene, own, NULL), SHMRPC_OK);
+    shmrpc_client_close(&scene->client);
     raw_remove(scene->name);
     strike(scene);
 }
@@ -1316,6 +1363,7 @@ int main(void)
             test_SRPC_CALL_004_SRPC_CALL_011_bad_responses_end_the_call_and_free_the_slot),
         cmocka_unit_test(test_SRPC_CALL_012_SRPC_FRAME_004_impossible_lengths_end_the_call),
         cmocka_unit_test(test_SRPC_SEM_007_a_value_above_one_ends_the_call),
+        cmocka_unit_test(test_SRPC_SEM_007_SRPC_CALL_003_a_request_slot_that_cannot_be_left),
         cmocka_unit_test(
             test_SRPC_RECOVER_002_SRPC_RECOVER_003_SRPC_CALL_010_a_call_to_a_dead_server),
         cmocka_unit_test(test_SRPC_RECOVER_003_a_dead_server_with_an_occupied_slot),
@@ -1324,6 +1372,7 @@ int main(void)
         cmocka_unit_test(
             test_SRPC_CALL_010_SRPC_CALL_009_SRPC_RECLAIM_004_the_next_server_is_found),
         cmocka_unit_test(test_SRPC_RECOVER_005_SRPC_OWN_004_SRPC_SEM_006_an_unmarked_channel),
+        cmocka_unit_test(test_SRPC_CALL_010_SRPC_RECOVER_005_another_server_under_the_name),
         cmocka_unit_test(test_SRPC_ATTACH_001_no_such_channel),
         cmocka_unit_test(test_SRPC_ATTACH_001_a_server_that_comes_late),
         cmocka_unit_test(test_SRPC_TIME_005_SRPC_LIMIT_003_client_options_out_of_range),

@@ -266,6 +266,7 @@ static void test_SRPC_JSON_013_doubles_have_a_fraction_or_an_exponent(void **sta
         {1e-323, "1e-323"},
         {0x1p-44, "5.684341886080802e-14"}, /* a power of two: the nearest 16 digits do not do */
         {0x1p-1022, "2.2250738585072014e-308"},
+        {0x1p-1030, "8.691694759794e-311"}, /* and here the next one above its one digit is 10 */
         {9.5367431640625e-07, "9.5367431640625e-07"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

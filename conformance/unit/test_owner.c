@@ -579,6 +579,56 @@ static void without_links(void *context)
     CHILD_CHECK(error.system_errno == ENOSPC);
 }
 
+/* To whoever cannot see what a name leads to, it leads elsewhere at each look. */
+static void without_names(void *context)
+{
+    const char *name = context;
+    struct shmrpc_error error = {SHMRPC_OK, 0, ""};
+    child_refuse(SYS_newfstatat, 3, AT_SYMLINK_NOFOLLOW, EIO);
+    CHILD_CHECK(shmrpc_owner_reclaim(name, &error) == SHMRPC_BUSY);
+    CHILD_CHECK(strstr(error.text, "keeps changing") != NULL);
+}
+
+/* Nor can a name be had that always exists when it is linked, and never when it is removed. */
+static void behind_a_faster_one(void *context)
+{
+    const char *name = context;
+    struct shmrpc_channel *channel;
+    struct shmrpc_error error = {SHMRPC_OK, 0, ""};
+    child_refuse(SYS_linkat, -1, 0, EEXIST);
+    CHILD_CHECK(shmrpc_owner_publish(name, 512, SHMRPC_WAIT_BLOCK, &channel, &error) ==
+                SHMRPC_BUSY);
+    CHILD_CHECK(strstr(error.text, "keeps changing") != NULL);
+}
+
+/* Pieces without a req are removed under a req of one's own, which cannot be had here. */
+static void without_a_req(void *context)
+{
+    struct shmrpc_error error = {SHMRPC_OK, 0, ""};
+    child_refuse(SYS_linkat, -1, 0, ENOSPC);
+    CHILD_CHECK(shmrpc_owner_reclaim(context, &error) == SHMRPC_SYSTEM);
+    CHILD_CHECK(error.system_errno == ENOSPC);
+}
+
+static void test_SRPC_RECLAIM_003_SRPC_RECLAIM_011_SRPC_RECLAIM_013_a_name_that_keeps_changing(
+    void **state)
+{
+    (void)state;
+    union {
+        const char *constant;
+        void *argument;
+    } name = {.constant = raw_name("changing")};
+    child_run(behind_a_faster_one, name.argument);
+    assert_int_equal(raw_count(name.constant), 0);
+    raw_make_original(name.constant, 512);
+    child_run(without_names, name.argument);
+    assert_int_equal(raw_count(name.constant), RAW_OBJECTS);
+    raw_unlink(name.constant, RAW_REQ);
+    child_run(without_a_req, name.argument);
+    assert_int_equal(raw_count(name.constant), RAW_OBJECTS - 1);
+    assert_publishable(name.constant);
+}
+
 static void test_SRPC_RECLAIM_006_SRPC_LIFE_004_no_proof_or_no_means_remove_nothing(void **state)
 {
     (void)state;
@@ -634,6 +684,8 @@ int main(void)
         cmocka_unit_test(test_SRPC_RECLAIM_010_reclaim_leaves_nothing_of_the_dead),
         cmocka_unit_test(
             test_SRPC_RECLAIM_006_SRPC_LIFE_004_no_proof_or_no_means_remove_nothing),
+        cmocka_unit_test(
+            test_SRPC_RECLAIM_003_SRPC_RECLAIM_011_SRPC_RECLAIM_013_a_name_that_keeps_changing),
         cmocka_unit_test(test_broken_contracts_fire),
     };
     support_limit_seconds(150);

@@ -9,6 +9,7 @@
 #include "raw.h"
 
 #include "shmrpc.h"
+#include "../../src/wait.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -355,6 +356,39 @@ static void test_SRPC_RECOVER_002_the_last_act_may_be_the_response(void **state)
     bury(&ends);
 }
 
+/* The server of these ends responded after the poll had looked twice, and died before it asked. */
+static struct ends *late;
+static int looks;
+
+static int look_too_early(sem_t *semaphore)
+{
+    if (++looks == 3) {
+        raw_write(&late->raw, RAW_RESP, "late", 4);
+        raw_set_values(&late->raw, 1, 0, 0, 1);
+    }
+    return sem_trywait(semaphore);
+}
+
+static void test_SRPC_RECOVER_002_the_last_act_may_come_between_two_looks(void **state)
+{
+    (void)state;
+    const void *data = NULL;
+    size_t length = 0;
+    struct ends ends;
+    send_to_victim(&ends, "late", true, false, 4);
+    late = &ends;
+    looks = 0;
+    struct shmrpc_wait_calls calls = shmrpc_wait_calls;
+    shmrpc_wait_calls.trywait = look_too_early;
+    enum shmrpc_status status = shmrpc_pipe_receive(ends.client, &data, &length, 0);
+    shmrpc_wait_calls = calls;
+    assert_int_equal(status, SHMRPC_OK);
+    assert_int_equal(length, 4);
+    assert_memory_equal(data, "late", 4);
+    assert_raw_values(&ends.raw, 1, 0, 1, 0);
+    bury(&ends);
+}
+
 /* ---- Forks, contracts ----------------------------------------------------------------------- */
 
 static void in_forked_child(void *context)
@@ -426,6 +460,7 @@ int main(void)
             test_SRPC_RECOVER_003_SRPC_RECOVER_002_an_untaken_message_is_taken_back),
         cmocka_unit_test(test_SRPC_RECOVER_004_a_taken_message_is_gone),
         cmocka_unit_test(test_SRPC_RECOVER_002_the_last_act_may_be_the_response),
+        cmocka_unit_test(test_SRPC_RECOVER_002_the_last_act_may_come_between_two_looks),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_pipe),
         cmocka_unit_test(test_broken_contracts_fire),
     };
