@@ -614,6 +614,45 @@ analyse:
 	@echo 'gcc -fanalyzer: clean'
 	$(call suites,sanitize)
 
+# Mutations: a copy of src/ with all of them built in, and the unit tests with that; which one is in
+# force is chosen when a test starts. conformance/mutation/run.py says what is counted how.
+MUTATION := build/mutation
+MUTATION_SAMPLE ?=
+MUTATION_ROOM ?=
+MUTATION_JOBS ?=
+MUTATION_OBJECTS := $(patsubst src/%.c,$(MUTATION)/copy/%.o,$(LIB_SRC)) $(MUTATION)/mutation.o
+MUTATION_TESTS := $(patsubst conformance/unit/%.c,$(MUTATION)/unit/%,$(UNIT_SRC))
+MUTATION_CFLAGS := -std=c11 -D_GNU_SOURCE -w -O1 -fPIC -fvisibility=hidden -pthread \
+  -iquote $(MUTATION)/copy -iquote conformance/mutation
+
+$(MUTATION)/copy/mutations.json: $(LIB_SRC) $(wildcard src/*.h conformance/mutation/mutate.py conformance/mutation/parse.h)
+	$(call say,MUTATE,$@)
+	@rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)/usr/bin/python3 conformance/mutation/mutate.py $(@D)
+$(MUTATION)/copy/%.o: $(MUTATION)/copy/mutations.json conformance/mutation/mutation.h
+	$(call say,CC,$@)
+	$(Q)$(CC) $(MUTATION_CFLAGS) -c $(MUTATION)/copy/$*.c -o $@
+$(MUTATION)/%.o: conformance/mutation/%.c conformance/mutation/mutation.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -c $< -o $@
+$(MUTATION)/unit/%: build/release/conformance/unit/%.o $(call objects,release,$(UNIT_SUPPORT_SRC)) \
+  $(MUTATION)/only.o $(MUTATION_OBJECTS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(LDFLAGS) $(UNIT_LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
+$(MUTATION)/unit/test_allocation_failures: UNIT_LDFLAGS += $(FAULT_LDFLAGS)
+$(MUTATION)/unit/test_allocation_failures: build/release/conformance/adapters/reference/fault.o
+
+## mutation: small changes of src/ that no quick test notices (MUTATION_SAMPLE=60 MUTATION_ROOM="name lock" SEED=N)
+.PHONY: mutation mutation-programs
+mutation:
+	$(call deps,mutation)
+	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 -j$(CHECK_JOBS) mutation-programs
+	$(Q)/usr/bin/python3 conformance/mutation/run.py --sample '$(MUTATION_SAMPLE)' --seed '$(SEED)' \
+	  --room '$(MUTATION_ROOM)' --jobs '$(MUTATION_JOBS)' $(MUTATION)
+mutation-programs: $(MUTATION_TESTS)
+
 # Kills and hostile peers for as long as wanted.
 SOAK_MINUTES ?= 5
 build/release/soak: build/release/conformance/soak/soak.o $(call objects,release,$(PROCESS_SUPPORT_SRC)) \

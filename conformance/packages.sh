@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Make sure of the packages that a target needs:  sh conformance/packages.sh SET...
-# Sets: build check bench fuzz coverage analysis model report.
+# Sets: build check bench fuzz coverage mutation analysis model report.
 #
 # On Debian and its kin what is missing is installed through apt-get, as root or with passwordless
 # sudo; otherwise the one command to type is printed and the status is 1. Elsewhere the programs
@@ -21,6 +21,7 @@ packages_of() {
         python3 python3-venv python3-pip ca-certificates util-linux procps ;;
     fuzz) echo "$(packages_of build)" clang 'libclang-rt-dev|libclang-rt-14-dev' llvm libcmocka-dev ;;
     coverage) echo "$(packages_of check)" lcov ;;
+    mutation) echo "$(packages_of check)" python3-clang ;;
     analysis) echo "$(packages_of check)" clang clang-tidy cppcheck ;;
     model) echo gcc libc6-dev make spin ;;
     report) echo "$(packages_of check)" chromium fonts-dejavu-core ;;
@@ -38,6 +39,7 @@ programs_of() {
         grpc_cpp_plugin protobuf-c/protobuf-c.h protoc-c gnuplot python3 ;;
     fuzz) echo "$(programs_of build)" clang llvm-symbolizer ;;
     coverage) echo "$(programs_of check)" lcov genhtml ;;
+    mutation) echo "$(programs_of check)" clang ;;
     analysis) echo "$(programs_of check)" clang clang-tidy cppcheck ;;
     model) echo gcc make spin ;;
     report) echo "$(programs_of check)" chromium ;;
@@ -46,7 +48,7 @@ programs_of() {
 }
 
 usage() {
-    echo "usage: sh conformance/packages.sh build|check|bench|fuzz|coverage|analysis|model|report ..." >&2
+    echo "usage: sh conformance/packages.sh build|check|bench|fuzz|coverage|mutation|analysis|model|report ..." >&2
     exit 2
 }
 
