@@ -211,24 +211,19 @@ static const char *hex4_end(const char *at, const char *end, bool low_due, unsig
     return at;
 }
 
-const char *shmrpc_json_escape_end(const char *at, const char *end, unsigned *code,
-                                   const char **offence)
+const char shmrpc_json_letter[256] = {
+    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
+const char *shmrpc_json_unicode_escape_end(const char *at, const char *end, unsigned *code,
+                                           const char **offence)
 {
-    /* What a one-letter escape stands for. */
-    static const char meaning[256] = {
-        ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-        ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
-    };
-    REQUIRE(at < end);
-    REQUIRE(*at == '\\');
-    REQUIRE(code != NULL);
-    REQUIRE(offence != NULL);
+    INVARIANT(at < end);
+    INVARIANT(*at == '\\');
     *offence = ++at;
     if (at == end)
         return NULL;
-    *code = (unsigned char)meaning[(unsigned char)*at];
-    if (*code != 0)
-        return at + 1;
     if (*at != 'u')
         return NULL;
     at = hex4_end(at + 1, end, false, code, offence);

@@ -108,12 +108,27 @@ const char *shmrpc_json_wide_end(const char *at, const char *end, const char **o
 /** Encode a code point. @return how many bytes. */
 size_t shmrpc_json_utf8_encode(unsigned code, char utf8[4]);
 
+/** What the letter of an escape stands for; 0 for what is no such letter. */
+extern const char shmrpc_json_letter[256];
+
+/** As shmrpc_json_escape_end(), for escapes that are not one letter. */
+const char *shmrpc_json_unicode_escape_end(const char *at, const char *end, unsigned *code,
+                                           const char **offence);
+
 /** Read the escape whose backslash stands at at (both halves of a surrogate pair are one).
  *  @param code set to the code point that it stands for.
  *  @return its end, or null if it is not valid; then *offence is the first byte that cannot be
  *  right, or end where bytes are missing. */
-const char *shmrpc_json_escape_end(const char *at, const char *end, unsigned *code,
-                                   const char **offence);
+static inline const char *shmrpc_json_escape_end(const char *at, const char *end, unsigned *code,
+                                                 const char **offence)
+{
+    REQUIRE(at < end);
+    REQUIRE(*at == '\\');
+    REQUIRE(code != NULL);
+    REQUIRE(offence != NULL);
+    *code = end - at > 1 ? (unsigned char)shmrpc_json_letter[(unsigned char)at[1]] : 0;
+    return *code != 0 ? at + 2 : shmrpc_json_unicode_escape_end(at, end, code, offence);
+}
 
 /** Read the value at at, which white space may not precede. @return its end, or null if none is
  *  there, and *value is then of no use. */
