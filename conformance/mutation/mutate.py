@@ -16,9 +16,10 @@ headers too. A mutation is one small change of the source:
     negate       a condition that is a call or a variable, negated
     return       another status; null for a pointer; a number one larger; a truth value negated
     call         a call whose result is not used, removed (SYS_OK(x) counts as a call)
-    require      REQUIRE(x) or INVARIANT(x) removed
-    ensure       ENSURE(x) turned into ENSURE(!(x)): that one is only there against our own mistakes, so
-                 nothing can tell it from its absence; but a test must come past it
+    require      REQUIRE(x) or INVARIANT(x) removed from a function that tests can call
+    ensure       any other assertion turned into its contrary: ENSURE(x), and all of a static function, are
+                 there against our own mistakes only, so no test can tell one from its absence; but one
+                 must come past it
     order        an atomic operation that is sequentially consistent made relaxed
 
 What is not mutated: the inside of an assertion's condition (it is removed or negated as a whole),
@@ -137,6 +138,7 @@ class Mutator:
         # Of macro calls inside each other only the outermost has a place of its own in the text.
         self.inside = sorted(m for n, list in self.macros.items() if os.path.normpath(n) == name for m in list)
         self.function = cursor.spelling
+        self.static = cursor.storage_class == StorageClass.STATIC
         self.result = cursor.result_type.get_canonical()
         body = [c for c in cursor.get_children() if c.kind == K.COMPOUND_STMT][0]
         self.negated = set()
@@ -300,9 +302,9 @@ class Mutator:
                 self.removal("call", start, end)
         elif call.kind == K.CALL_EXPR:
             called = call.spelling
-            if called in ("REQUIRE", "INVARIANT"):
+            if called in ("REQUIRE", "INVARIANT") and not self.static:
                 self.removal("require", start, end)
-            elif called == "ENSURE":
+            elif called in ASSERTIONS:
                 argument = list(call.get_children())[-1]
                 first, last = self.span(argument)
                 number = self.mutation("ensure", (first, last, "!(%s)" % self.source(first, last)))
