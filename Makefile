@@ -621,7 +621,7 @@ MUTATION_SAMPLE ?=
 MUTATION_ROOM ?=
 MUTATION_JOBS ?=
 MUTATION_OBJECTS := $(patsubst src/%.c,$(MUTATION)/copy/%.o,$(LIB_SRC)) $(MUTATION)/mutation.o
-MUTATION_TESTS := $(patsubst conformance/unit/%.c,$(MUTATION)/unit/%,$(UNIT_SRC))
+MUTATION_TESTS := $(foreach d,unit asan,$(patsubst conformance/unit/%.c,$(MUTATION)/$(d)/%,$(UNIT_SRC)))
 MUTATION_CFLAGS := -std=c11 -D_GNU_SOURCE -w -O1 -fPIC -fvisibility=hidden -pthread \
   -iquote $(MUTATION)/copy -iquote conformance/mutation
 
@@ -641,8 +641,17 @@ $(MUTATION)/unit/%: build/release/conformance/unit/%.o $(call objects,release,$(
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pthread $(LDFLAGS) $(UNIT_LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
-$(MUTATION)/unit/test_allocation_failures: UNIT_LDFLAGS += $(FAULT_LDFLAGS)
+$(MUTATION)/copy/%.asan.o: $(MUTATION)/copy/mutations.json conformance/mutation/mutation.h
+	$(call say,CC,$@)
+	$(Q)$(CC) $(MUTATION_CFLAGS) $(asan_CFLAGS) -c $(MUTATION)/copy/$*.c -o $@
+$(MUTATION)/asan/%: build/asan/conformance/unit/%.o $(call objects,asan,$(UNIT_SUPPORT_SRC)) \
+  $(MUTATION)/only.o $(MUTATION)/mutation.o $(patsubst src/%.c,$(MUTATION)/copy/%.asan.o,$(LIB_SRC))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(asan_LDFLAGS) $(LDFLAGS) $(UNIT_LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
+$(MUTATION)/unit/test_allocation_failures $(MUTATION)/asan/test_allocation_failures: UNIT_LDFLAGS += $(FAULT_LDFLAGS)
 $(MUTATION)/unit/test_allocation_failures: build/release/conformance/adapters/reference/fault.o
+$(MUTATION)/asan/test_allocation_failures: build/asan/conformance/adapters/reference/fault.o
 
 ## mutation: small changes of src/ that no quick test notices (MUTATION_SAMPLE=60 MUTATION_ROOM="name lock" SEED=N)
 .PHONY: mutation mutation-programs
