@@ -113,6 +113,11 @@ void adapter_spawn(struct adapter *adapter, const char *actor, const struct spaw
             sleep_ms(1);
         adapter->pid = options->tracer->pid;
     }
+    if (adapter->pid <= 0)
+        kit_die(4, "the tracer did not start the adapter");
+    patience_watch(adapter->pid);
+    if (adapter->child != adapter->pid)
+        patience_watch(adapter->child);
     adapter->start_time = process_start_time(adapter->pid);
     fcntl(adapter->from, F_SETFL, O_NONBLOCK);
     fcntl(adapter->errors, F_SETFL, O_NONBLOCK);
@@ -176,12 +181,11 @@ bool adapter_reap(struct adapter *adapter, int timeout_ms)
     int fd = pidfd_open(adapter->child, 0);
     if (fd < 0)
         return adapter_dead(adapter);
-    int64_t until = now_ms() + timeout_ms;
-    int64_t left;
-    while (!adapter_dead(adapter) && (left = until - now_ms()) > 0) {
+    struct patience patience = patience_begin(timeout_ms);
+    while (!adapter_dead(adapter) && !patience_over(&patience)) {
         /* Its stderr is read meanwhile: a full pipe must not keep it from ending. */
         struct pollfd wait[2] = {{fd, POLLIN, 0}, {adapter->errors, POLLIN, 0}};
-        poll(wait, wait[1].fd >= 0 ? 2 : 1, (int)(left < 50 ? left : 50));
+        poll(wait, wait[1].fd >= 0 ? 2 : 1, timeout_ms < 50 ? timeout_ms : 50);
         adapter_drain(adapter);
     }
     close(fd);
@@ -284,7 +288,7 @@ static enum reply_kind at_end_of_input(struct adapter *adapter, const char **why
 enum reply_kind adapter_receive(struct adapter *adapter, int timeout_ms, cJSON **reply,
                                 const char **why)
 {
-    int64_t until = now_ms() + timeout_ms;
+    struct patience patience = patience_begin(timeout_ms);
     *reply = NULL;
     *why = "";
     for (;;) {
@@ -295,11 +299,10 @@ enum reply_kind adapter_receive(struct adapter *adapter, int timeout_ms, cJSON *
             adapter->pending[0] = '\0';
             return kind;
         }
-        int64_t left = until - now_ms();
-        if (left <= 0)
+        if (patience_over(&patience))
             return REPLY_LATE;
         struct pollfd wait[2] = {{adapter->from, POLLIN, 0}, {adapter->errors, POLLIN, 0}};
-        poll(wait, 2, (int)(left < 100 ? left : 100));
+        poll(wait, 2, timeout_ms < 100 ? timeout_ms : 100);
         adapter_drain(adapter);
         char chunk[65536];
         ssize_t got = read(adapter->from, chunk, sizeof chunk);

@@ -302,6 +302,20 @@ bool tracer_close(struct tracer *tracer);
 _Noreturn void tracer_main(struct tracer *tracer, void (*exec_victim)(void *), void *user);
 void tracer_print(struct kit_text *text, const struct tracer *tracer);
 
+/* ---- patience.c: how long is waited ---------------------------------------------------------------- */
+
+struct patience {
+    int64_t ms, begin, until;
+    int64_t starved; /* what the port's processes had waited for a CPU; -1: not looked at yet */
+    int64_t grace;   /* granted so far */
+};
+
+/** Count what this process waits for a CPU as a grace. */
+void patience_watch(pid_t pid);
+struct patience patience_begin(int64_t ms);
+/** Whether the time and the measured grace are over. */
+bool patience_over(struct patience *patience);
+
 /* ---- sandbox.c ---------------------------------------------------------------------------------- */
 
 enum sandbox_kind {

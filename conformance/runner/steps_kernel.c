@@ -357,7 +357,8 @@ static void shm_not_adopted_step(struct run *run, const cJSON *arguments, const 
 /* Wait until the semaphores have these values: for as long as the patience lasts. */
 static void values_step(struct run *run, const cJSON *arguments, const cJSON *step)
 {
-    int64_t until = now_ms() + step_number(run, arguments, "within_ms", run->options->patience_ms);
+    struct patience patience =
+        patience_begin(step_number(run, arguments, "within_ms", run->options->patience_ms));
     const char *name = run_channel(run, arguments);
     (void)step;
     for (;;) {
@@ -372,7 +373,7 @@ static void values_step(struct run *run, const cJSON *arguments, const cJSON *st
         }
         if (all)
             return;
-        if (now_ms() > until)
+        if (patience_over(&patience))
             break;
         sleep_ms(2);
     }
@@ -441,7 +442,7 @@ static void reap_step(struct run *run, const cJSON *arguments, const cJSON *step
 static void wait_stopped_step(struct run *run, const cJSON *arguments, const cJSON *step)
 {
     struct adapter *adapter = actor_of(run, arguments, "server");
-    int64_t until = now_ms() + run->options->patience_ms;
+    struct patience patience = patience_begin(run->options->patience_ms);
     char path[64];
     (void)step;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)adapter->pid);
@@ -452,7 +453,7 @@ static void wait_stopped_step(struct run *run, const cJSON *arguments, const cJS
         free(text);
         if (stopped)
             return;
-        if (now_ms() > until)
+        if (patience_over(&patience))
             run_error(run, "%s does not stop", adapter->actor);
         sleep_ms(1);
     }
@@ -461,14 +462,14 @@ static void wait_stopped_step(struct run *run, const cJSON *arguments, const cJS
 static void wait_blocked_step(struct run *run, const cJSON *arguments, const cJSON *step)
 {
     struct adapter *adapter = actor_of(run, arguments, "server");
-    int64_t until = now_ms() + run->options->patience_ms;
+    struct patience patience = patience_begin(run->options->patience_ms);
     (void)step;
     while (!ledger_thread_blocked(adapter->pid)) {
         if (adapter_dead(adapter)) {
             run_outcome(run, "died");
             return;
         }
-        if (now_ms() > until) {
+        if (patience_over(&patience)) {
             run_outcome(run, "not_blocked");
             return;
         }

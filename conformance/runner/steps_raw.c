@@ -46,7 +46,7 @@ static const char *dead_actor(struct run *run)
 
 const char *raw_wait_alive(struct run *run, struct raw *raw, int semaphore)
 {
-    int64_t until = now_ms() + run->options->patience_ms;
+    struct patience patience = patience_begin(run->options->patience_ms);
     while (!raw_wait(raw, semaphore, 20)) {
         const char *dead = dead_actor(run);
         if (dead != NULL) {
@@ -57,7 +57,7 @@ const char *raw_wait_alive(struct run *run, struct raw *raw, int semaphore)
             run_detail(run, "the server took its channel away");
             return "server_gone";
         }
-        if (now_ms() > until) {
+        if (patience_over(&patience)) {
             run_detail(run, "waited in vain for %s", raw_object_names[semaphore]);
             return "hang";
         }
@@ -447,7 +447,7 @@ static bool client_replied(struct adapter *adapter)
 
 static bool nothing_sent(struct run *run, struct raw *raw)
 {
-    int64_t until = now_ms() + run->options->patience_ms;
+    struct patience patience = patience_begin(run->options->patience_ms);
     while (!raw_wait(raw, RAW_REQ_FULL, 20)) {
         for (int i = 0; i < run->actor_count; i++) {
             struct adapter *adapter = &run->actors[i];
@@ -458,7 +458,7 @@ static bool nothing_sent(struct run *run, struct raw *raw)
             }
         }
         const char *dead = dead_actor(run);
-        if (dead != NULL || now_ms() > until) {
+        if (dead != NULL || patience_over(&patience)) {
             run_outcome(run, dead != NULL ? "died" : "hang");
             run_detail(run, "no request came");
             return true;
@@ -532,11 +532,11 @@ static void flood_step(struct run *run, const cJSON *arguments, const cJSON *ste
 {
     struct raw *raw = raw_of(run, arguments);
     struct adapter *adapter = actor_of(run, arguments, "client");
-    int64_t until = now_ms() + run->options->patience_ms;
+    struct patience patience = patience_begin(run->options->patience_ms);
     cJSON *foreign = cJSON_Parse("{\"id\":\"somebody-else\",\"result\":1}");
     (void)step;
     while (!client_replied(adapter)) {
-        if (now_ms() > until) {
+        if (patience_over(&patience)) {
             run_outcome(run, "hang");
             run_detail(run, "the call goes on and on");
             break;
@@ -685,8 +685,8 @@ static void storm_step(struct run *run, const cJSON *arguments, const cJSON *ste
             raw_post(raw, RAW_RESP_EMPTY);
     }
     /* The server may hold one more response than the slot has room for. */
-    int64_t until = now_ms() + run->options->patience_ms;
-    while (now_ms() < until &&
+    struct patience patience = patience_begin(run->options->patience_ms);
+    while (!patience_over(&patience) &&
            (raw_value(raw, RAW_REQ_FULL) != 0 || raw_value(raw, RAW_REQ_EMPTY) != 1)) {
         while (raw_wait(raw, RAW_RESP_FULL, 1))
             raw_post(raw, RAW_RESP_EMPTY);

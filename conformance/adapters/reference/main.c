@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,11 +18,20 @@
 
 static volatile sig_atomic_t terminated;
 
+/* A signal just before the read of the next verb interrupts nothing: that read finds the end of the
+ * input. */
 static void on_terminate(int number)
 {
+    int kept = errno;
     (void)number;
     terminated = 1;
     stop_all_servers();
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (nothing >= 0) {
+        dup2(nothing, 0);
+        close(nothing);
+    }
+    errno = kept;
 }
 
 static void on_harmless(int number)

@@ -8,10 +8,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -208,6 +210,67 @@ static void the_gate_finds_holes(void **state)
     assert_true(gate("nothing", "{\"exempt\":{}}") > 0); /* a case cites a dead id */
     /* A wire case that asks for what only a higher level promises. */
     assert_int_equal(gate("**SRPC-X-001** (Recovery, MUST) a.\n", "{\"exempt\":{}}"), 1);
+}
+
+/* ---- patience -------------------------------------------------------------------------------------- */
+
+/* A child that spins or sleeps until it is killed. */
+static pid_t start_child(bool spins)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0) {
+        patience_watch(pid);
+        return pid;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;)
+        if (!spins)
+            pause();
+}
+
+static void end_child(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static struct patience wait_out(int64_t ms)
+{
+    struct patience patience = patience_begin(ms);
+    while (!patience_over(&patience))
+        sleep_ms(5);
+    return patience;
+}
+
+/* Eight processes on one CPU wait for it most of the time: that is given back, up to the limit. */
+static void a_process_that_gets_no_cpu_is_given_the_time_back(void **state)
+{
+    enum { CROWD = 8, MS = 320 };
+    pid_t crowd[CROWD];
+    cpu_set_t before, one;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = start_child(true);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    struct patience patience = wait_out(MS);
+    for (int i = 0; i < CROWD; i++)
+        end_child(crowd[i]);
+    assert_int_equal(patience.grace, 3 * MS);
+}
+
+/* What sleeps waits for no CPU: a hang is found when the patience is over, or soon after a slow start. */
+static void a_process_that_sleeps_is_given_nothing(void **state)
+{
+    (void)state;
+    pid_t sleeper = start_child(false);
+    struct patience patience = wait_out(160);
+    end_child(sleeper);
+    assert_true(patience.grace < 3 * 160);
 }
 
 /* ---- the whole program -------------------------------------------------------------------------------- */
@@ -478,6 +541,8 @@ int main(void)
         cmocka_unit_test(the_verbs_of_cases_exist),
         cmocka_unit_test(case_files_are_validated),
         cmocka_unit_test(the_gate_finds_holes),
+        cmocka_unit_test(a_process_that_gets_no_cpu_is_given_the_time_back),
+        cmocka_unit_test(a_process_that_sleeps_is_given_nothing),
         cmocka_unit_test(unusable_adapters_are_reported),
         cmocka_unit_test(an_adapter_that_says_ok_to_everything_passes_nothing),
         cmocka_unit_test(an_adapter_that_refuses_everything_passes_nothing),
