@@ -4,11 +4,12 @@
 
     run.py [--sample N] [--seed N] [--room NAME] [--jobs N] BUILD
 
-BUILD holds what the makefile has made: copy/mutations.json and unit/test_*, programs with all mutations
+BUILD holds what the makefile has made: copy/mutations.json, unit/test_* and asan/test_*, programs with all mutations
 built in (see mutate.py). What judges a mutation is the fast part of `make check`: each test of
-conformance/unit/ by itself, those of other rooms' files only if they take less than half a second. A test
-is run for a mutation only if it comes past the mutated place, which is recorded first, without a mutation
-in force. A mutation is killed when a test
+conformance/unit/ by itself, those of other rooms' files only if they take less than half a second, in the
+release build and for what survives that under ASan and UBSan. A test is run for a mutation only if it comes
+past the mutated place, which is recorded first, without a mutation in force. A mutation is killed when a
+test
     - fails, or ends by a signal,
     - takes four times as long as without it, and two seconds more,
     - or leaves a process, or an object in /dev/shm, behind.
@@ -130,6 +131,10 @@ def run(command, environment, limit):
     return problem, seconds
 
 
+def sanitized_program(test):
+    return test.program.replace("/unit/test_", "/asan/test_")
+
+
 def environment_of(test):
     return {"SHMRPC_MUTATION_TEST": test.name}
 
@@ -149,11 +154,14 @@ def record(argument):
         if problem is None:
             break
     else:
-        return test, problem, seconds, []
+        return test, problem, [], []
+    problem, sanitized = run([sanitized_program(test)], environment_of(test), 120)
+    if problem is not None:
+        return test, problem + " under sanitizers", [], []
     with open(file, "rb") as stream:
         hits = stream.read()
     os.unlink(file)
-    return test, None, seconds, [i for i, hit in enumerate(hits) if hit]
+    return test, None, [seconds, sanitized], [i for i, hit in enumerate(hits) if hit]
 
 
 # What killed the last mutations of the same function kills the next ones best.
@@ -163,7 +171,7 @@ passing = {}
 
 
 def judge(argument):
-    """(id, what killed it or None, the test)"""
+    """(id, what killed it or None, the test, whether that took sanitizers)"""
     mutation, hint = argument
     tests = passing.get(mutation["number"], [])
     place = (mutation["file"], mutation["function"])
@@ -171,18 +179,21 @@ def judge(argument):
     def worth(item):
         test, seconds = item
         score = 1 + 4 * killers[place + test] + killers[(mutation["file"],) + test]
-        return (test != hint, (seconds + 0.004) / score)
-    own = os.path.splitext(mutation["file"])[0].split("_")[0]
-    for test, seconds in sorted(tests, key=worth):
-        if seconds > SLOW and not os.path.basename(test.program).startswith("test_" + own):
-            continue
-        problem, seconds = run([test.program], {**environment_of(test), "SHMRPC_MUTATION": str(mutation["number"])},
-                         2 + 4 * seconds)
-        if problem is not None:
-            killers[place + test] += 1
-            killers[(mutation["file"],) + test] += 1
-            return mutation["id"], problem, test
-    return mutation["id"], None, None
+        return (test != hint, (seconds[0] + 0.004) / score)
+    own = "test_" + os.path.splitext(mutation["file"])[0].split("_")[0]
+    tests = [(test, seconds) for test, seconds in sorted(tests, key=worth)
+             if seconds[0] <= SLOW or os.path.basename(test.program).startswith(own)]
+    for sanitized in (False, True):
+        for test, seconds in tests:
+            problem, _ = run([sanitized_program(test) if sanitized else test.program],
+                             {**environment_of(test), "SHMRPC_MUTATION": str(mutation["number"])},
+                             2 + 4 * seconds[sanitized])
+            if problem is not None:
+                killers[place + test] += 1
+                killers[(mutation["file"],) + test] += 1
+                return mutation["id"], problem, test, sanitized
+        tests.sort(key=lambda item: item[1][1])
+    return mutation["id"], None, None, False
 
 
 # ---- What the compiler makes of it ------------------------------------------------------------------------
@@ -352,7 +363,7 @@ class Run:
                 work.append((m, Test(os.path.join(os.path.abspath(self.build), "unit", hint[0]), hint[1]) if hint else None))
         killed = sum(1 for m in chosen if self.results.get(m["id"], [None])[0] is not None)
         # Neighbours go to the same worker one after the other, as they are killed by the same tests.
-        for done, (id, problem, test) in enumerate(pool.imap_unordered(judge, work, chunksize=4), 1):
+        for done, (id, problem, test, _) in enumerate(pool.imap_unordered(judge, work, chunksize=4), 1):
             self.results[id] = [problem, os.path.basename(test.program), test.name] if problem else [None, None, None]
             if problem:
                 killed += 1
