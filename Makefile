@@ -194,7 +194,7 @@ bench-programs: $(BENCH_PROGRAMS)
 # What `make check` runs, in this order. A suite NAME is a plan (plan-NAME: one quoted line
 # 'LABEL|SECONDS|shared or alone|COMMAND' a program, see conformance/run-tests.sh) and what must be
 # built before (needs-NAME). A further suite adds its name here and its two variables.
-CHECK_SUITES := runner unit-release unit-asan valgrind process-release process-asan interop kill
+CHECK_SUITES := runner unit-release unit-asan valgrind process-release process-asan interop kill crash-points
 CHECK_JOBS ?= 2
 INTEROP_CALLS ?= 20000
 KILLS ?= 500
@@ -212,6 +212,13 @@ INTEROP_PROGRAMS := $(patsubst conformance/interop/%.c,%,$(wildcard conformance/
 crash_CFLAGS := -O2 -DSHMRPC_CRASH_POINTS
 crash_LDFLAGS :=
 $(eval $(call variant_rules,crash))
+
+# Every point of conformance/cases/crash-points.txt, and the proof that there are no others.
+CRASH_LIST := conformance/cases/crash-points.txt
+build/crash/points build/crash/steps: build/crash/%: build/crash/conformance/process/crash/%.o \
+  $(call objects,crash,conformance/process/crash/scene.c $(PROCESS_SUPPORT_SRC)) build/crash/libshmrpc.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
 
 define check_rules
 build/$(1)/process/%: build/$(1)/conformance/process/%.o $$(call objects,$(1),$$(PROCESS_SUPPORT_SRC)) build/$(1)/libshmrpc.a
@@ -240,13 +247,16 @@ plan-interop = 'interop/interop|7200|alone|SEED=$(SEED) conformance/interop/run.
 needs-interop = build-release $(addprefix build/release/interop/,$(INTEROP_PROGRAMS))
 plan-kill = 'kill/kill|7200|alone|conformance/interop/venv.sh $(VENV); SEED=$(SEED) PYTHON=$(VENV)/bin/python build/crash/process/kill $(KILLS)'
 needs-kill = build/crash/process/kill
+plan-crash-points = 'crash-points/names|10|shared|spec/model/run.sh --points' \
+  'crash-points/steps|400|alone|build/crash/steps' 'crash-points/points|600|alone|build/crash/points $(CRASH_LIST)'
+needs-crash-points = build/crash/points build/crash/steps
 
 run_suites = $(Q)printf '%s\n' $(foreach s,$(1),$(plan-$(s))) | conformance/run-tests.sh -j $(CHECK_JOBS)
 # Packages come before anything is built, so the building is a second make.
 suites = +$(Q)$(MAKE) --no-print-directory NO_DEPS=1 -j$(CHECK_JOBS) run-suites RUN_SUITES='$(1)'
 
 ## check: every test there is, in the release build, under sanitizers and under valgrind
-.PHONY: check unit process valgrind interop kill run-suites
+.PHONY: check unit process valgrind interop kill crash-points run-suites
 check:
 	$(call deps,check)
 	$(call suites,$(CHECK_SUITES))
@@ -260,7 +270,9 @@ valgrind: private RUN_SUITES := valgrind
 interop: private RUN_SUITES := interop
 ## kill: KILLS times SIGKILL at a random moment, survivors checked (SEED=N repeats a run)
 kill: private RUN_SUITES := kill
-unit process valgrind interop kill:
+## crash-points: death at each named point and at each pair of one with one of the recovery; proof that these are all
+crash-points: private RUN_SUITES := crash-points
+unit process valgrind interop kill crash-points:
 	$(call deps,check)
 	$(call suites,$(RUN_SUITES))
 

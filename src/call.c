@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "call.h"
 #include "check.h"
+#include "crash.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -91,6 +92,7 @@ enum shmrpc_status shmrpc_call_answer_begin(struct shmrpc_call *call, struct shm
     if (status != SHMRPC_OK)
         return status;
     shmrpc_envelope_begin_response(&call->envelope, body, capacity, &call->request.id);
+    CRASH_POINT("server.response.copy_middle", NULL);
     ENSURE(channel_of(call)->inside);
     *writer = &call->envelope.writer;
     return SHMRPC_OK;

@@ -11,6 +11,18 @@
 
 enum { MAGIC = 0x53524348 /* "SRCH" */ };
 
+/* Crash points whose names tell the side, the slot, the semaphore. */
+#define SIDE_POINT(channel, step, detail)                                                          \
+    CRASH_POINT((channel)->side == SHMRPC_SIDE_CLIENT ? "client." step : "server." step, detail)
+#define SLOT_POINT(channel, slot, step)                                                            \
+    ((slot) == &(channel)->request ? SIDE_POINT(channel, "request." step, NULL)                    \
+                                   : SIDE_POINT(channel, "response." step, NULL))
+#define SEMAPHORE_NAME(channel, semaphore)                                                         \
+    ((semaphore) == &(channel)->request.empty    ? "req_empty"                                     \
+     : (semaphore) == &(channel)->request.full   ? "req_full"                                      \
+     : (semaphore) == &(channel)->response.empty ? "resp_empty"                                    \
+                                                 : "resp_full")
+
 static sem_t *semaphore(const struct shmrpc_segment *segment)
 {
     REQUIRE(segment->map != NULL);
@@ -98,7 +110,7 @@ static enum shmrpc_status make_all(struct shmrpc_channel *channel, size_t buffer
     channel->capacity = buffer_bytes - SHMRPC_LENGTH_WORD_BYTES;
     /* SRPC-OWN-003: all of it before any name. */
     for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
-        CRASH_POINT("server.make", NULL);
+        CRASH_POINT("server.create.make", NULL);
         bool slot = i <= SHMRPC_OBJECT_RESP;
         struct shmrpc_segment *segment = shmrpc_channel_object(channel, i);
         /* SRPC-SEG-001, SRPC-SEM-001. SRPC-OWN-002: the mark says that the lock on req alone tells
@@ -114,12 +126,14 @@ static enum shmrpc_status make_all(struct shmrpc_channel *channel, size_t buffer
             shmrpc_wait_make(semaphore(segment),
                              i == SHMRPC_OBJECT_REQ_EMPTY || i == SHMRPC_OBJECT_RESP_EMPTY);
     }
+    CRASH_POINT("server.create.lock", NULL);
     /* SRPC-OWN-001: the lock comes before the name, so no moment exists at which the name stands
      * and the owner cannot be told from a dead one. Nobody else can hold it yet. */
     if (shmrpc_lock_take(channel->request.segment.fd) != SHMRPC_OK)
         return shmrpc_error_system(error, "cannot lock the new request segment");
     char file[SHMRPC_FILE_NAME_BYTES];
     shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
+    CRASH_POINT("server.create.link", file);
     return shmrpc_segment_link(&channel->request.segment, file, error);
 }
 
@@ -160,6 +174,7 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
         struct shmrpc_segment *segment = shmrpc_channel_object(channel, i);
         if (shmrpc_segment_is(segment, file))
             continue; /* linked by an earlier try */
+        CRASH_POINT("server.create.link", file);
         enum shmrpc_status status = shmrpc_segment_link(segment, file, error);
         if (status != SHMRPC_OK)
             return status;
@@ -169,6 +184,7 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
         shmrpc_segment_close_fd(shmrpc_channel_object(channel, i));
     channel->complete = true;
     ENSURE(shmrpc_channel_check(channel));
+    CRASH_POINT("server.serve", NULL);
     return SHMRPC_OK;
 }
 
@@ -181,6 +197,7 @@ static enum shmrpc_status open_all(struct shmrpc_channel *channel, struct shmrpc
     for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
         struct shmrpc_segment *object = shmrpc_channel_object(channel, i);
         shmrpc_name_object(channel->name, i, file);
+        CRASH_POINT("client.attach.open", file);
         /* SRPC-ATTACH-006 */
         size_t least =
             i <= SHMRPC_OBJECT_RESP ? SHMRPC_LENGTH_WORD_BYTES + 1 : SHMRPC_SEMAPHORE_BYTES;
@@ -199,9 +216,11 @@ static enum shmrpc_status open_all(struct shmrpc_channel *channel, struct shmrpc
     }
     /* SRPC-ATTACH-007: all six of one generation. */
     shmrpc_name_object(channel->name, SHMRPC_OBJECT_REQ, file);
+    CRASH_POINT("client.attach.check_name", NULL);
     if (!shmrpc_segment_is(&channel->request.segment, file))
         return shmrpc_error_set(error, SHMRPC_NOT_FOUND, "the channel \"%s\" is being replaced",
                                 channel->name);
+    CRASH_POINT("client.attach.check_lock", NULL);
     /* SRPC-ATTACH-009 */
     if (shmrpc_channel_server_dead(channel))
         return shmrpc_error_set(error, SHMRPC_NOT_FOUND, "the server of the channel \"%s\" is dead",
@@ -235,6 +254,7 @@ static enum shmrpc_status open_and_lock(struct shmrpc_channel *channel, size_t b
     enum shmrpc_status status = open_all(channel, error);
     if (status != SHMRPC_OK)
         return status;
+    CRASH_POINT("client.attach.lock_resp", NULL);
     /* SRPC-ATTACH-010, SRPC-ATTACH-011. Before anything is mapped, so that a client that is turned
      * away was hardly there. */
     status = shmrpc_lock_take(channel->response.segment.fd);
@@ -243,7 +263,7 @@ static enum shmrpc_status open_and_lock(struct shmrpc_channel *channel, size_t b
                                 channel->name);
     if (status != SHMRPC_OK)
         return shmrpc_error_system(error, "cannot take the client lock");
-    CRASH_POINT("client.locked", NULL);
+    CRASH_POINT("client.attach.map", NULL);
     if (buffer_bytes == 0) {
         /* SRPC-LIMIT-004 */
         size_t request = channel->request.segment.bytes;
@@ -269,6 +289,7 @@ static enum shmrpc_status settle(struct shmrpc_channel *channel, struct shmrpc_e
     REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
     /* SRPC-ATTACH-012 */
     shmrpc_channel_discard_response(channel);
+    CRASH_POINT("client.attach.check_slots", NULL);
     /* SRPC-ATTACH-013: of an original nobody repairs; there the calls' deadlines speak. */
     bool request = !channel->request.segment.marked;
     bool response = request;
@@ -323,6 +344,7 @@ static void unlink_all(struct shmrpc_channel *channel)
         enum shmrpc_object object = (enum shmrpc_object)(i % SHMRPC_OBJECT_COUNT);
         char file[SHMRPC_FILE_NAME_BYTES];
         shmrpc_name_object(channel->name, object, file);
+        CRASH_POINT("server.close.unlink", file);
         shmrpc_segment_unlink(shmrpc_channel_object(channel, object), file);
     }
 }
@@ -344,6 +366,7 @@ void shmrpc_channel_close(struct shmrpc_channel **channel)
     /* SRPC-FORK-004, SRPC-LIFE-003 */
     if ((*channel)->side == SHMRPC_SIDE_SERVER && !atomic_load(&(*channel)->orphaned))
         unlink_all(*channel);
+    SIDE_POINT(*channel, "detach", NULL);
     shmrpc_fork_block();
     shmrpc_fork_remove(&(*channel)->fork);
     drop_all(*channel);
@@ -367,22 +390,19 @@ static struct shmrpc_channel_slot *incoming(struct shmrpc_channel *channel)
 static enum shmrpc_status take(struct shmrpc_channel *channel, struct shmrpc_segment *segment,
                                struct shmrpc_spin *spin, struct shmrpc_deadline *deadline)
 {
-    CRASH_POINT("take", NULL);
     enum shmrpc_status status = shmrpc_wait_take(semaphore(segment), spin, deadline);
     /* SRPC-SEM-007 */
     if (status == SHMRPC_PROTOCOL)
         channel->broken = true;
-    CRASH_POINT("taken", NULL);
     return status;
 }
 
 static enum shmrpc_status post(struct shmrpc_channel *channel, struct shmrpc_segment *segment)
 {
-    CRASH_POINT("post", NULL);
     enum shmrpc_status status = shmrpc_wait_post(semaphore(segment));
     if (status == SHMRPC_PROTOCOL)
         channel->broken = true;
-    CRASH_POINT("posted", NULL);
+    SIDE_POINT(channel, "posted", SEMAPHORE_NAME(channel, segment));
     return status;
 }
 
@@ -398,9 +418,11 @@ enum shmrpc_status shmrpc_channel_begin(struct shmrpc_channel *channel,
     REQUIRE(!channel->inside);
     REQUIRE(body != NULL);
     struct shmrpc_channel_slot *slot = outgoing(channel);
+    SLOT_POINT(channel, slot, "wait_empty");
     enum shmrpc_status status = take(channel, &slot->empty, &slot->empty_spin, deadline);
     if (status != SHMRPC_OK)
         return status;
+    SLOT_POINT(channel, slot, "copy_begin");
     channel->inside = true;
     *body = shmrpc_channel_body(channel, capacity);
     ENSURE(*body != NULL);
@@ -421,9 +443,10 @@ enum shmrpc_status shmrpc_channel_commit(struct shmrpc_channel *channel, size_t 
     REQUIRE(channel->inside);
     REQUIRE(length <= channel->capacity);
     struct shmrpc_channel_slot *slot = outgoing(channel);
-    CRASH_POINT("slot.written", NULL);
+    SLOT_POINT(channel, slot, "copy_end");
     shmrpc_frame_seal(slot->segment.map, channel->capacity, length);
     channel->inside = false;
+    SLOT_POINT(channel, slot, "post_full");
     return post(channel, &slot->full);
 }
 
@@ -434,6 +457,7 @@ enum shmrpc_status shmrpc_channel_abandon(struct shmrpc_channel *channel)
     struct shmrpc_channel_slot *slot = outgoing(channel);
     shmrpc_frame_clear(slot->segment.map);
     channel->inside = false;
+    SLOT_POINT(channel, slot, "abandon");
     return post(channel, &slot->empty);
 }
 
@@ -449,10 +473,13 @@ enum shmrpc_status shmrpc_channel_receive(struct shmrpc_channel *channel,
     REQUIRE(out != NULL);
     REQUIRE(length != NULL);
     struct shmrpc_channel_slot *slot = incoming(channel);
+    SLOT_POINT(channel, slot, "wait_full");
     enum shmrpc_status status = take(channel, &slot->full, &slot->full_spin, deadline);
     if (status != SHMRPC_OK)
         return status;
+    SLOT_POINT(channel, slot, "copy_begin");
     enum shmrpc_status read = shmrpc_frame_read(slot->segment.map, channel->capacity, out, length);
+    SLOT_POINT(channel, slot, "post_empty");
     /* SRPC-RECOVER-001: whatever stood there, the slot is free again. */
     status = post(channel, &slot->empty);
     ENSURE(read != SHMRPC_OK || *length <= channel->capacity);
@@ -467,16 +494,20 @@ bool shmrpc_channel_withdraw(struct shmrpc_channel *channel, const void *prefix,
     REQUIRE(!channel->inside);
     REQUIRE(length <= channel->capacity);
     struct shmrpc_channel_slot *slot = &channel->request;
+    CRASH_POINT("client.withdraw.trywait_full", NULL);
     /* SRPC-CALL-007, SRPC-RECOVER-003: with the token in our hand no server can take it. */
     if (channel->broken || !shmrpc_wait_try(semaphore(&slot->full)))
         return false;
-    CRASH_POINT("withdraw.taken", NULL);
+    CRASH_POINT("client.withdraw.compare", NULL);
     /* SRPC-RECOVER-004 */
     if (!shmrpc_frame_begins(slot->segment.map, channel->capacity, prefix, length)) {
+        CRASH_POINT("client.withdraw.put_back", NULL);
         (void)post(channel, &slot->full);
         return false;
     }
+    CRASH_POINT("client.withdraw.zero", NULL);
     shmrpc_frame_clear(slot->segment.map);
+    CRASH_POINT("client.withdraw.post_empty", NULL);
     return post(channel, &slot->empty) == SHMRPC_OK;
 }
 
@@ -485,11 +516,13 @@ void shmrpc_channel_discard_response(struct shmrpc_channel *channel)
     INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->complete);
     struct shmrpc_channel_slot *slot = &channel->response;
+    SIDE_POINT(channel, "discard.trywait_full", NULL);
     if (!shmrpc_wait_try(semaphore(&slot->full)))
         return;
-    CRASH_POINT("discard.taken", NULL);
+    SIDE_POINT(channel, "discard.zero", NULL);
     shmrpc_frame_clear(slot->segment.map);
     /* A stray post beside a free slot announced nothing; taking its token was the whole cure. */
+    SIDE_POINT(channel, "discard.post_empty", NULL);
     if (shmrpc_wait_value(semaphore(&slot->empty)) == 0)
         (void)post(channel, &slot->empty);
 }
@@ -507,6 +540,7 @@ bool shmrpc_channel_lock_clients_out(struct shmrpc_channel *channel)
     INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
     REQUIRE(channel->complete);
+    CRASH_POINT("server.repair.lease_resp", NULL);
     return shmrpc_lease_take(channel->response.segment.fd) == SHMRPC_OK;
 }
 
@@ -515,6 +549,7 @@ void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel)
     INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->side == SHMRPC_SIDE_SERVER);
     REQUIRE(channel->complete);
+    CRASH_POINT("server.repair.release_resp", NULL);
     shmrpc_lease_drop(channel->response.segment.fd);
 }
 
@@ -579,6 +614,7 @@ const char *shmrpc_channel_repair(struct shmrpc_channel *channel,
     /* SRPC-RECOVER-008: died between take(req_empty) and post(req_full). */
     if (proven->value[0] == 0 && proven->value[1] == 0) {
         shmrpc_frame_clear(channel->request.segment.map);
+        CRASH_POINT("server.repair.post_req_empty", NULL);
         (void)post(channel, &channel->request.empty);
         done = "freed the request slot that a dead client had taken";
     }
@@ -589,6 +625,7 @@ const char *shmrpc_channel_repair(struct shmrpc_channel *channel,
     } else if (proven->value[2] == 0 && proven->value[3] == 0) {
         /* SRPC-RECOVER-011: died between take(resp_full) and post(resp_empty). */
         shmrpc_frame_clear(channel->response.segment.map);
+        CRASH_POINT("server.repair.reuse_resp", NULL);
         (void)post(channel, &channel->response.empty);
         done = "freed the response slot that a dead client was reading";
     }

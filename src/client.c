@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
+#include "crash.h"
 #include "envelope.h"
 #include "error.h"
 #include "frame.h"
@@ -260,6 +261,7 @@ static enum shmrpc_status encode(struct shmrpc_client *client, char *body, size_
     struct shmrpc_envelope envelope;
     shmrpc_envelope_begin_request(&envelope, body, capacity, own_id(client), SHMRPC_ID_BYTES,
                                   method);
+    CRASH_POINT("client.request.copy_middle", NULL);
     if (arguments->json.length > 0)
         shmrpc_writer_value(&envelope.writer, arguments->json.text, arguments->json.length);
     else

@@ -63,10 +63,9 @@ enum shmrpc_status shmrpc_frame_read(void *slot, size_t capacity, void *out, siz
         shmrpc_frame_clear(slot);
         return SHMRPC_PROTOCOL;
     }
-    CRASH_POINT("slot.read", NULL);
     /* SRPC-SEC-001, SRPC-FRAME-007, SRPC-FRAME-002: each byte once, and none behind the message. */
-    memcpy(out, shmrpc_frame_body(slot), claimed);
-    CRASH_POINT("slot.copied", NULL);
+    CRASH_COPY((char *)out, shmrpc_frame_body(slot), claimed, ".copy_middle");
+    CRASH_POINT(".zero", NULL);
     shmrpc_frame_clear(slot);
     /* SRPC-FRAME-005: zero is a length like any other. */
     *length = claimed;

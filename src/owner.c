@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "owner.h"
 #include "check.h"
+#include "crash.h"
 #include "error.h"
 
 #include <stddef.h>
@@ -53,6 +54,7 @@ static enum shmrpc_status prove_unheld(const struct shmrpc_segment *piece, const
 {
     REQUIRE(piece->fd >= 0);
     REQUIRE(piece->map == NULL);
+    CRASH_POINT("server.reclaim.lease", NULL);
     enum shmrpc_status status = shmrpc_lease_take(piece->fd);
     if (status == SHMRPC_BUSY)
         return shmrpc_error_set(error, SHMRPC_BUSY, "a living process holds the channel \"%s\"",
@@ -76,8 +78,10 @@ static enum shmrpc_status remove_pieces(const struct remains *remains, bool dead
     for (size_t i = 0; status == SHMRPC_OK && i < remains->count; i++)
         if (!(dead_owner && remains->pieces[i].marked))
             status = prove_unheld(&remains->pieces[i], name, error);
-    for (size_t i = 0; status == SHMRPC_OK && i < remains->count; i++)
+    for (size_t i = 0; status == SHMRPC_OK && i < remains->count; i++) {
+        CRASH_POINT("server.reclaim.unlink", remains->files[i]);
         shmrpc_segment_unlink(&remains->pieces[i], remains->files[i]);
+    }
     return status;
 }
 
@@ -100,6 +104,7 @@ static enum shmrpc_status remove_dead(const char *name, const struct shmrpc_segm
     status = remove_pieces(&remains, request->marked, name, error);
     if (status == SHMRPC_OK) {
         shmrpc_name_object(name, SHMRPC_OBJECT_REQ, file);
+        CRASH_POINT("server.reclaim.unlink", file);
         shmrpc_segment_unlink(request, file);
     }
     drop(&remains);
@@ -114,11 +119,14 @@ static enum shmrpc_status reclaim_once(const char *name, bool *again, struct shm
     struct shmrpc_segment request = SHMRPC_SEGMENT_INIT;
     *again = false;
     shmrpc_name_object(name, SHMRPC_OBJECT_REQ, file);
+    CRASH_POINT("server.reclaim.open_req", NULL);
     enum shmrpc_status status = shmrpc_segment_open(file, 0, &request, error);
     if (status != SHMRPC_OK)
         return status;
+    CRASH_POINT("server.reclaim.lock_req", NULL);
     /* SRPC-RECLAIM-002, SRPC-OWN-008 */
     status = shmrpc_lock_take(request.fd);
+    CRASH_POINT("server.reclaim.check_name", NULL);
     if (status == SHMRPC_BUSY)
         shmrpc_error_set(error, SHMRPC_BUSY, "a living server holds the channel \"%s\"", name);
     else if (status != SHMRPC_OK)
@@ -129,6 +137,7 @@ static enum shmrpc_status reclaim_once(const char *name, bool *again, struct shm
     else
         status = remove_dead(name, &request, error);
     ENSURE(!*again || status == SHMRPC_OK);
+    CRASH_POINT("server.reclaim.close_req", NULL);
     shmrpc_segment_drop(&request);
     return status;
 }
@@ -179,6 +188,7 @@ static enum shmrpc_status clear_pieces(struct shmrpc_channel *channel, struct sh
         if (now >= until) {
             /* Somebody who only looks, as people's tools do, holds a piece for a moment. */
             struct remains remains;
+            CRASH_POINT("server.pieces.collect", NULL);
             shmrpc_fork_block();
             enum shmrpc_status status = collect(channel->name, channel, &remains, error);
             if (status == SHMRPC_OK)

@@ -103,14 +103,13 @@ enum shmrpc_status shmrpc_segment_link(const struct shmrpc_segment *segment, con
     char path[SHMRPC_FILE_NAME_BYTES + 16];
     snprintf(from, sizeof from, "/proc/self/fd/%d", segment->fd);
     shmrpc_segment_path(file, path);
-    CRASH_POINT("name.link", file);
     /* linkat never replaces: exactly one of several racing creators gets the name. */
     if (linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) {
         if (errno == EEXIST)
             return shmrpc_error_set(error, SHMRPC_BUSY, "%s exists already", path);
         return shmrpc_error_system(error, "cannot link %s", path);
     }
-    CRASH_POINT("name.linked", file);
+    CRASH_POINT("server.linked", file);
     return SHMRPC_OK;
 }
 
@@ -220,9 +219,8 @@ void shmrpc_segment_unlink(const struct shmrpc_segment *segment, const char *fil
     shmrpc_segment_path(file, path);
     if (!shmrpc_segment_is(segment, file))
         return;
-    CRASH_POINT("name.unlink", file);
     unlink(path);
-    CRASH_POINT("name.unlinked", file);
+    CRASH_POINT("server.unlinked", file);
 }
 
 void shmrpc_segment_close_fd(struct shmrpc_segment *segment)

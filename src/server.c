@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "call.h"
 #include "check.h"
+#include "crash.h"
 #include "error.h"
 #include "frame.h"
 #include "owner.h"
@@ -244,6 +245,7 @@ static void execute(struct shmrpc_server *server, struct shmrpc_call *call)
         return;
     }
     call->method = method->name;
+    CRASH_POINT("server.handler.begin", NULL);
     enum shmrpc_status status = method->handler(call, method->user);
     if (status != SHMRPC_OK && call->failure[0] == '\0')
         shmrpc_call_set_failure(call, "RPCError: %s", shmrpc_status_text(status));

@@ -81,7 +81,7 @@ struct world {
     _Atomic int64_t killed_ns;
     _Atomic int64_t learnt_ns; /* when a client first heard that its server is gone */
     char text[600];            /* of the unexpected status */
-    char point[40];            /* the crash point that somebody died at */
+    char point[48];            /* the crash point that somebody died at */
 };
 
 /* The rest is of one lane, and its children inherit it. */
@@ -100,7 +100,7 @@ static volatile long countdown; /* crash points until this process dies; 0: neve
 
 enum {
     CHILDREN = 32,
-    POINTS = 64
+    POINTS = 128
 };
 static pid_t children[CHILDREN]; /* of this round, dead or alive */
 static unsigned child_count;
@@ -118,7 +118,7 @@ struct tally {
     atomic_uint calls;
     atomic_flag busy; /* guards the table of crash points */
     struct {
-        char name[40];
+        char name[48];
         unsigned deaths;
     } point[POINTS];
 };
@@ -197,10 +197,9 @@ static enum shmrpc_status answer_token(struct shmrpc_call *call, void *user)
     (void)user;
     if (status)
         return status;
-    CRASH_POINT("handler", NULL);
     if (number < CALLS)
         atomic_fetch_add(&world->executed[number], 1);
-    CRASH_POINT("handled", NULL);
+    CRASH_POINT("server.handled", NULL);
     return shmrpc_call_answer_int64(call, token((uint32_t)number));
 }
 

@@ -132,7 +132,7 @@ attach:
     if
     :: atomic { ALIVE(current) && MAY_OPEN(current) -> g = current; holders[g] = holders[g] | (1 << me) }
     :: atomic { NO_SERVER -> goto out }
-    :: CRASH(client_attach_open)
+    :: CRASH(client_attach_open_resp_full)
     fi;
 #ifndef NO_CLIENT_LOCK
     if
@@ -378,10 +378,10 @@ repair:
 #ifndef NO_REPAIR_UNCOLLECTED
     if
     :: atomic { f2 && resp_full[g] > 0 -> resp_full[g]--; futile = 0 }
-       STEP(server_repair_zero, resp_len[g] = 0);
-       STEP(server_repair_post_resp_empty, POST(resp_empty[g]))
+       STEP(server_discard_zero, resp_len[g] = 0);
+       STEP(server_discard_post_empty, POST(resp_empty[g]))
     :: atomic { else -> skip }
-    :: CRASH(server_repair_trywait_resp_full)
+    :: CRASH(server_discard_trywait_full)
     fi;
 #endif
 #ifndef NO_REPAIR_RESP

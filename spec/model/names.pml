@@ -198,9 +198,9 @@ unlink:
     STEP(server_reclaim_unlink_req, if :: name[REQ] == fd -> UNLINK(REQ) :: else fi);
 #endif
     atomic { c_resp = (SAME_AS(RESP, c_resp) -> c_resp : 0) };
-    STEP(server_reclaim_unlink_other, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
+    STEP(server_reclaim_unlink_resp, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
     atomic { c_sem = (SAME_AS(SEM, c_sem) -> c_sem : 0) };
-    STEP(server_reclaim_unlink_other, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
+    STEP(server_reclaim_unlink_resp_full, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
 #ifndef NO_REQ_LAST
     STEP(server_reclaim_unlink_req, if :: SAME_AS(REQ, fd) -> UNLINK(REQ) :: else fi);
 #endif
@@ -236,13 +236,13 @@ complete:
     /* For 200 ms a closing original is waited for; then the pieces are looked at, once. */
     :: atomic { name[RESP] != 0 && name[RESP] != me && !completing -> goto pieces }
     :: atomic { name[RESP] != 0 && name[RESP] != me && completing -> completing = 0; goto close }
-    :: CRASH(server_create_link_other)
+    :: CRASH(server_create_link_resp)
     fi;
     if
     :: atomic { name[SEM] == 0 -> name[SEM] = me }
     :: atomic { name[SEM] != 0 && !completing -> goto pieces }
     :: atomic { name[SEM] != 0 && completing -> completing = 0; goto close }
-    :: CRASH(server_create_link_last)
+    :: CRASH(server_create_link_resp_full)
     fi;
     atomic { assert(MINE || original_was_there); completing = 0; published = 1 };
     if
@@ -265,9 +265,9 @@ pieces:
     fi;
 #endif
     atomic { c_resp = (SAME_AS(RESP, c_resp) -> c_resp : 0) };
-    STEP(server_reclaim_unlink_piece, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
+    STEP(server_reclaim_unlink_resp, if :: c_resp != 0 -> UNLINK(RESP) :: else fi);
     atomic { c_sem = (SAME_AS(SEM, c_sem) -> c_sem : 0) };
-    STEP(server_reclaim_unlink_piece, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
+    STEP(server_reclaim_unlink_resp_full, if :: c_sem != 0 -> UNLINK(SEM) :: else fi);
     atomic { give_leases_back(); FORGET };
     if
     :: atomic { maps[me] != 0 -> completing = 1; goto complete }
@@ -280,8 +280,8 @@ refused:
     fi;
 
 close:
-    STEP(server_close_unlink_other, if :: name[RESP] == me -> name[RESP] = 0 :: else fi);
-    STEP(server_close_unlink_other, if :: name[SEM] == me -> name[SEM] = 0 :: else fi);
+    STEP(server_close_unlink_resp, if :: name[RESP] == me -> name[RESP] = 0 :: else fi);
+    STEP(server_close_unlink_resp_full, if :: name[SEM] == me -> name[SEM] = 0 :: else fi);
     STEP(server_close_unlink_req, if :: name[REQ] == me -> name[REQ] = 0 :: else fi);
     atomic { maps[me] = 0; lock[me] = 0 };
 lost:
@@ -375,12 +375,12 @@ attach:
     if
     :: atomic { HALF_MADE(RESP) -> DROP; goto attach }
     :: atomic { !HALF_MADE(RESP) -> AT(RESP) = name[RESP] }
-    :: CRASH(client_attach_open_other)
+    :: CRASH(client_attach_open_resp)
     fi;
     if
     :: atomic { HALF_MADE(SEM) -> DROP; goto attach }
     :: atomic { !HALF_MADE(SEM) -> AT(SEM) = name[SEM] }
-    :: CRASH(client_attach_open_other)
+    :: CRASH(client_attach_open_resp_full)
     fi;
 #ifndef NO_NAME_CHECK
     if
