@@ -1,12 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+static const char *expected_in;
+
+void support_expect_in(const char *text)
+{
+    expected_in = text;
+}
+
+/* Whether the text names the function of "shmrpc: FILE:LINE: FUNCTION: ...". */
+static bool is_expected(const char *line)
+{
+    char function[128];
+    return expected_in == NULL ||
+           (sscanf(line, "shmrpc: %*[^:]:%*d: %127[^:]", function) == 1 &&
+            strstr(expected_in, function) != NULL);
+}
+
 void support_check_hook(const char *line)
 {
+    if (!is_expected(line)) {
+        fprintf(stderr, "another function's assertion than in %s: %s\n", expected_in, line);
+        abort();
+    }
     /* cmocka prints it only after the jump out of here, when the line itself is gone. */
     static char copy[512];
     strncpy(copy, line, sizeof copy - 1);

@@ -18,10 +18,23 @@
 
 /** Hands a failed assertion of the library to cmocka. */
 void support_check_hook(const char *line);
+/** From now on that must be one of a function that the text names; any, if it is null. */
+void support_expect_in(const char *text);
 
-/** The statement must fail one of the library's assertions (REQUIRE, INVARIANT, ...). */
+/** The statement must fail an assertion (REQUIRE, INVARIANT, ...) of the function that it calls. */
 #define expect_check_failure(statement)                                                            \
     do {                                                                                           \
+        support_expect_in(#statement);                                                             \
+        shmrpc_check_set_hook(support_check_hook);                                                 \
+        expect_assert_failure(statement);                                                          \
+        shmrpc_check_set_hook(NULL);                                                               \
+        support_expect_in(NULL);                                                                   \
+    } while (0)
+
+/** The same, where a function that it calls in turn is the one to notice. */
+#define expect_check_failure_below(statement)                                                      \
+    do {                                                                                           \
+        support_expect_in(NULL);                                                                   \
         shmrpc_check_set_hook(support_check_hook);                                                 \
         expect_assert_failure(statement);                                                          \
         shmrpc_check_set_hook(NULL);                                                               \

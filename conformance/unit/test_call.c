@@ -535,7 +535,7 @@ static enum shmrpc_status misuse(struct shmrpc_call *call, void *user)
     (void)user;
     kept = call;
     expect_check_failure(support_ignore(shmrpc_call_answer_begin(call, NULL)));
-    expect_check_failure(support_ignore(shmrpc_call_answer_string(call, NULL, 1)));
+    expect_check_failure_below(support_ignore(shmrpc_call_answer_string(call, NULL, 1)));
     expect_check_failure(support_ignore(shmrpc_call_answer_json(call, NULL, 0)));
     expect_check_failure(support_ignore(shmrpc_call_fail(call, NULL, "m")));
     expect_check_failure(support_ignore(shmrpc_call_fail(call, "E", NULL)));
@@ -605,7 +605,7 @@ static void test_broken_contracts_fire(void **state)
     expect_check_failure(support_ignore(shmrpc_call_int64(kept, "x", &i)));
     expect_check_failure(support_ignore(shmrpc_call_uint64(kept, "x", &u)));
     expect_check_failure(support_ignore(shmrpc_call_double(kept, "x", &d)));
-    expect_check_failure(support_ignore(shmrpc_call_string(kept, "x", &data, &length)));
+    expect_check_failure_below(support_ignore(shmrpc_call_string(kept, "x", &data, &length)));
     expect_check_failure(support_ignore(shmrpc_call_decode(kept, &value, &data, &length)));
     expect_check_failure(shmrpc_call_finish(kept));
     expect_check_failure(support_ignore(shmrpc_call_answer_null(NULL)));

@@ -1290,9 +1290,9 @@ static void test_contracts_of_the_scanner(void **state)
 {
     (void)state;
     struct shmrpc_value root = value_of("\"s\"");
-    expect_check_failure(support_ignore(shmrpc_json_read(NULL, 1, &root, NULL)));
-    expect_check_failure(support_ignore(shmrpc_json_read("1", SIZE_MAX, &root, NULL)));
-    expect_check_failure(support_ignore(shmrpc_json_read("1", 1, NULL, NULL)));
+    expect_check_failure_below(support_ignore(shmrpc_json_read(NULL, 1, &root, NULL)));
+    expect_check_failure_below(support_ignore(shmrpc_json_read("1", SIZE_MAX, &root, NULL)));
+    expect_check_failure_below(support_ignore(shmrpc_json_read("1", 1, NULL, NULL)));
     expect_check_failure(
         support_ignore(shmrpc_json_scan("1", 1, NULL, &root, NULL, &inner_members, NULL)));
     expect_check_failure(
@@ -1317,8 +1317,8 @@ static void test_contracts_of_values(void **state)
     const char *view;
     size_t length;
     bool truth;
-    expect_check_failure(support_ignore(shmrpc_value_bool(NULL, &truth)));
-    expect_check_failure(support_ignore(shmrpc_value_bool(&broken, &truth)));
+    expect_check_failure_below(support_ignore(shmrpc_value_bool(NULL, &truth)));
+    expect_check_failure_below(support_ignore(shmrpc_value_bool(&broken, &truth)));
     expect_check_failure(support_ignore(shmrpc_value_bool(&value, NULL)));
     expect_check_failure(support_ignore(shmrpc_value_int64(&value, NULL)));
     expect_check_failure(support_ignore(shmrpc_value_uint64(&value, NULL)));
@@ -1331,7 +1331,7 @@ static void test_contracts_of_values(void **state)
     expect_check_failure(support_ignore(shmrpc_value_member(&value, NULL, 1, &broken)));
     expect_check_failure(support_ignore(shmrpc_value_member(&value, "a", 1, NULL)));
     expect_check_failure(support_ignore(shmrpc_value_iterate(&value, NULL)));
-    expect_check_failure(support_ignore(shmrpc_value_iterate(NULL, &iterator)));
+    expect_check_failure_below(support_ignore(shmrpc_value_iterate(NULL, &iterator)));
     assert_int_equal(shmrpc_value_iterate(&value, &iterator), SHMRPC_OK);
     expect_check_failure(support_ignore(shmrpc_iterator_next(NULL, NULL, &value)));
     expect_check_failure(support_ignore(shmrpc_iterator_next(&iterator, NULL, NULL)));
@@ -1347,8 +1347,8 @@ static void test_contracts_of_numbers(void **state)
     bool negative;
     uint64_t u64;
     char text[SHMRPC_JSON_DOUBLE_BYTES];
-    expect_check_failure(support_ignore(shmrpc_json_number_fits(NULL, 1)));
-    expect_check_failure(support_ignore(shmrpc_json_number_double("1", 0)));
+    expect_check_failure_below(support_ignore(shmrpc_json_number_fits(NULL, 1)));
+    expect_check_failure_below(support_ignore(shmrpc_json_number_double("1", 0)));
     expect_check_failure(support_ignore(shmrpc_json_number_is_integer(NULL, 1)));
     expect_check_failure(support_ignore(shmrpc_json_number_is_integer("1", 0)));
     expect_check_failure(support_ignore(shmrpc_json_number_integer(NULL, 1, &negative, &u64)));
