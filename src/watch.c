@@ -82,7 +82,8 @@ enum shmrpc_status shmrpc_watch_channel(void *context)
                                 "the names of the channel \"%s\" were removed or replaced",
                                 keeper->channel->name);
     look_at_slots(keeper, now);
-    return SHMRPC_OK;
+    /* SRPC-SEM-007: what is to be repaired may turn out to be no semaphore any more. */
+    return keeper->channel->broken ? SHMRPC_PROTOCOL : SHMRPC_OK;
 }
 
 enum shmrpc_status shmrpc_watch_server(void *context)

@@ -129,6 +129,27 @@ static void test_SRPC_RECOVER_007_SRPC_RECOVER_012_only_what_stands_still_is_rep
     strike(&scene);
 }
 
+static void test_SRPC_SEM_007_a_repair_that_meets_no_semaphore_breaks_the_channel(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct raw raw;
+    enum shmrpc_status status = SHMRPC_OK;
+    set(&scene, "garbled");
+    raw_open(&raw, scene.name);
+    raw_set_values(&raw, 0, 0, 1, 0);
+    ((unsigned char *)raw.map[RAW_REQ_EMPTY])[8] ^= 1;
+    raw_close(&raw);
+    int64_t until = raw_now_ms() + RAW_PATIENCE_MS;
+    while (status == SHMRPC_OK && raw_now_ms() < until) {
+        status = shmrpc_watch_channel(&scene.keeper);
+        raw_sleep_ms(10);
+    }
+    assert_int_equal(status, SHMRPC_PROTOCOL);
+    assert_true(scene.server->broken);
+    strike(&scene);
+}
+
 static void test_SRPC_RECOVER_002_SRPC_RECOVER_005_a_client_looks_after_its_server(void **state)
 {
     (void)state;
@@ -286,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_LIFE_006_SRPC_WAIT_004_a_server_looks_after_its_names),
         cmocka_unit_test(
             test_SRPC_RECOVER_007_SRPC_RECOVER_012_only_what_stands_still_is_repaired),
+        cmocka_unit_test(test_SRPC_SEM_007_a_repair_that_meets_no_semaphore_breaks_the_channel),
         cmocka_unit_test(test_SRPC_RECOVER_002_SRPC_RECOVER_005_a_client_looks_after_its_server),
         cmocka_unit_test(test_SRPC_SIGBUS_001_truncated_channels_end_as_protocol),
         cmocka_unit_test(test_SRPC_ATTACH_011_SRPC_ATTACH_013_what_an_attach_waits_for),
