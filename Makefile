@@ -476,7 +476,7 @@ FUZZ_SUPPORT_SRC := fuzz/harness.c fuzz/judge.c fuzz/scene.c
 FUZZ_LOADS := toctou
 FUZZ_SECONDS ?= 60
 FUZZ_TARGET ?= $(FUZZ_TARGETS)
-FUZZ_LDFLAGS := -Wl,--wrap=clock_nanosleep
+FUZZ_LDFLAGS := -Wl,--wrap=clock_nanosleep,--wrap=lstat,--wrap=unlink,--wrap=linkat
 FUZZ_LOADS_LDFLAGS := $(foreach s,asan_load1 asan_load2 asan_load4 asan_load8 asan_load16 asan_loadN \
   asan_memcpy asan_memmove,-Wl$(comma)--wrap=__$(s)) -Wl,--wrap=memcpy -Wl,--wrap=memcmp
 libfuzzer_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
@@ -486,7 +486,13 @@ libfuzzer-loads_CFLAGS := $(libfuzzer_CFLAGS) -mllvm -asan-instrumentation-with-
 asan-loads_CFLAGS := $(asan_CFLAGS) --param asan-instrumentation-with-call-threshold=0 -fno-builtin-memcpy \
   -fno-builtin-memcmp
 build/libfuzzer/% build/libfuzzer-loads/%: override CC := clang
-$(foreach v,libfuzzer libfuzzer-loads asan-loads,$(eval $(call variant_rules,$(v))))
+# For the lines that the corpora reach: clang's source-based coverage, under fuzz/replay.c.
+fuzz-lines_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+  -fprofile-instr-generate -fcoverage-mapping
+fuzz-lines_LDFLAGS := -fsanitize=address,undefined -fprofile-instr-generate
+fuzz-lines-loads_CFLAGS := $(fuzz-lines_CFLAGS) -mllvm -asan-instrumentation-with-call-threshold=0
+build/fuzz-lines/% build/fuzz-lines-loads/%: override CC := clang
+$(foreach v,libfuzzer libfuzzer-loads asan-loads fuzz-lines fuzz-lines-loads,$(eval $(call variant_rules,$(v))))
 
 # $(1) target, $(2) variant, $(3) what to link it with
 define fuzz_rule
@@ -501,6 +507,8 @@ fuzz_program = build/$(call fuzz_variant,libfuzzer,$(1))/fuzz_$(1)
 replay_program = build/$(call fuzz_variant,asan,$(1))/replay_$(1)
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t),$(call fuzz_variant,libfuzzer,$(t)),fuzz)))
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t),$(call fuzz_variant,asan,$(t)),replay)))
+lines_program = build/$(call fuzz_variant,fuzz-lines,$(1))/replay_$(1)
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t),$(call fuzz_variant,fuzz-lines,$(t)),replay)))
 
 # Inputs made from the vectors and the conformance cases.
 build/release/fuzz-seed: build/release/fuzz/seed.o
@@ -537,7 +545,8 @@ fuzz-seeded:
 	$(call deps,fuzz)
 	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 fuzz-programs
 	$(Q)fuzz/seeded.sh $(foreach t,$(FUZZ_TARGET),$(call fuzz_program,$(t)))
-fuzz-programs: build/fuzz/seed/made $(foreach t,$(FUZZ_TARGET),$(call fuzz_program,$(t)))
+fuzz-programs: build/fuzz/seed/made $(foreach t,$(FUZZ_TARGET),$(call fuzz_program,$(t))) \
+  $(foreach t,$(FUZZ_TARGET),$(call lines_program,$(t)))
 
 # Seed corpora as OSS-Fuzz wants them, beside the programs: fuzz_TARGET_seed_corpus.zip.
 fuzz-corpora: build/fuzz/seed/made

@@ -280,6 +280,20 @@ static void check_orderly(enum shmrpc_status status, const struct shmrpc_value *
         ORACLE(scene_value(sem(0)) == 1 && scene_value(sem(1)) == 0);
 }
 
+/* The result as a string, which it is or is not; decoded by the judge's rules. */
+static void check_string(const struct shmrpc_value *result)
+{
+    const char *data;
+    size_t length, decoded;
+    enum shmrpc_status status = shmrpc_client_result_string(caller, &data, &length);
+    ORACLE((status == SHMRPC_OK) == (result->type == SHMRPC_STRING));
+    if (status != SHMRPC_OK)
+        return;
+    char *text = judge_decode(result, &decoded);
+    ORACLE(decoded == length && memcmp(text, data, length) == 0);
+    free(text);
+}
+
 static enum shmrpc_status check_call(const char *method, int timeout_ms, const char *params)
 {
     struct shmrpc_value result = {.text = NULL, .length = 0, .type = SHMRPC_NULL};
@@ -302,6 +316,8 @@ static enum shmrpc_status check_call(const char *method, int timeout_ms, const c
                                    result.text < caller->buffer + caller->capacity) ||
            strcmp(result.text, "null") == 0);
     ORACLE(status != SHMRPC_TOO_LARGE || now.sent == 0);
+    if (status == SHMRPC_OK)
+        check_string(&result);
     if (now.orderly)
         check_orderly(status, &result);
     harness_note_number((uint64_t)status << 1 | shmrpc_client_maybe_executed(caller));
@@ -313,7 +329,7 @@ static enum shmrpc_status check_call(const char *method, int timeout_ms, const c
 
 static void begin(void)
 {
-    static const struct scene_hooks hooks = {on_wait, on_post};
+    static const struct scene_hooks hooks = {.wait = on_wait, .post = on_post, .remember_names = true};
     struct shmrpc_client_options options = SHMRPC_CLIENT_OPTIONS_INIT;
     scene_begin(&hooks);
     if (name_lost) {

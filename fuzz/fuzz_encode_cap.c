@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Input: a byte of mode, two bytes of capacity, then a program for the writer: one byte an operation,
- * some with arguments. It runs in ample room, then in the given one, which ends where its memory
+ * some with arguments. In an envelope, values are handed over as parameters are. It runs in ample room, then in the given one, which ends where its memory
  * ends: the outcome is the same, cut off where the room ends; nothing is written behind it, and
  * nothing is handed out after a failure.
  */
@@ -49,6 +49,31 @@ static void write_text(struct shmrpc_writer *writer, unsigned op, struct harness
         shmrpc_write_string(writer, text, length);
     else
         shmrpc_write_json(writer, text, length);
+}
+
+/* A value by the way that a client's parameters and a handler's answers take. */
+static void write_param(struct shmrpc_envelope *envelope, unsigned op, struct harness_input *input)
+{
+    struct shmrpc_param param = shmrpc_param_null("");
+    const char *text;
+    size_t length;
+    double number;
+    uint64_t bits;
+    if (op == 5) {
+        param = shmrpc_param_bool("", harness_byte(input) & 1);
+    } else if (op == 6) {
+        param = shmrpc_param_int64("", (int64_t)number_argument(input));
+    } else if (op == 7) {
+        param = shmrpc_param_uint64("", number_argument(input));
+    } else if (op == 9 || op == 10) {
+        text = string_argument(input, &length);
+        param = op == 9 ? shmrpc_param_string("", text, length) : shmrpc_param_json("", text, length);
+    } else if (op == 11) {
+        bits = number_argument(input);
+        memcpy(&number, &bits, sizeof number);
+        param = shmrpc_param_double("", number);
+    }
+    shmrpc_envelope_write(envelope, &param);
 }
 
 static void operate(struct shmrpc_writer *writer, unsigned op, struct harness_input *input)
@@ -109,7 +134,11 @@ static enum shmrpc_status run(enum mode mode, struct harness_input program, char
     while (program.left > 0) {
         char *before = writer->at;
         enum shmrpc_status status = writer->status;
-        operate(writer, harness_byte(&program) % 12u, &program);
+        unsigned op = harness_byte(&program) % 12u;
+        if (mode != PLAIN && op >= 4 && op != 8)
+            write_param(&envelope, op, &program);
+        else
+            operate(writer, op, &program);
         ORACLE(writer->at >= before && writer->at <= buffer + capacity);
         /* Errors stick, and after one nothing more is written. */
         ORACLE(status == SHMRPC_OK || (writer->status == status && writer->at == before));

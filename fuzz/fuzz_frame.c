@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Input: two bytes of capacity, then the segment as a reader finds it. Both segment and copy are
- * exactly as large as they have to be, and the slot's semaphores come back to where they were.
+ * Input: two bytes of capacity and state, then the segment as a reader finds it. Both segment and copy
+ * are exactly as large as they have to be, and the slot's semaphores come back to where they were. In
+ * some states they are not as they should be: then nothing is read, or the channel is called broken.
  * The mutator repairs the length word half of the time, for else hardly a frame would be read.
  */
 #include "channel.h"
@@ -13,6 +14,9 @@
 #include <string.h>
 
 enum { HEAD = 2, WORD = SHMRPC_LENGTH_WORD_BYTES, MOST = 4092 };
+
+/* Of the slot before it is read. */
+enum state { ORDERLY, NOTHING, SURPLUS, NEVER_TAKEN, GARBLED, STATES };
 
 #ifdef FUZZ_MUTATOR
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
@@ -60,6 +64,26 @@ static void check_read(struct shmrpc_channel *channel, size_t capacity, const ch
     free(out);
 }
 
+/* What is no message in turn: nothing is handed out. */
+static void check_refusal(struct shmrpc_channel *channel, size_t capacity, enum state state)
+{
+    struct shmrpc_channel_slot *slot = &channel->request;
+    char *out = harness_room(capacity);
+    size_t length = SIZE_MAX;
+    struct shmrpc_deadline deadline;
+    scene_set(&slot->empty, state == NEVER_TAKEN);
+    scene_set(&slot->full, state == NOTHING ? 0 : state == SURPLUS ? 2 : 1);
+    if (state == GARBLED)
+        ((uint8_t *)slot->empty.map)[8] ^= 1;
+    shmrpc_deadline_start(&deadline, 0, NULL, NULL);
+    enum shmrpc_status status = shmrpc_channel_receive(channel, &deadline, out, &length);
+    ORACLE(status == (state == NOTHING ? SHMRPC_TIMEOUT : SHMRPC_PROTOCOL));
+    ORACLE(channel->broken == (state != NOTHING));
+    ORACLE(scene_value(&slot->empty) == (state == NEVER_TAKEN));
+    channel->broken = false;
+    free(out);
+}
+
 static void check_begins(char *slot, size_t capacity, const char *before)
 {
     uint32_t claimed;
@@ -79,7 +103,9 @@ static void check_begins(char *slot, size_t capacity, const char *before)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct harness_input input = {data, size};
-    size_t capacity = 1u + harness_word(&input) % MOST;
+    unsigned head = harness_word(&input);
+    size_t capacity = 1u + head % MOST;
+    enum state state = (enum state)(head / MOST % STATES);
     struct shmrpc_channel *channel = scene_server_channel();
     struct shmrpc_channel_slot *slot = &channel->request;
     void *map = slot->segment.map;
@@ -92,7 +118,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slot->segment.map = harness_copy(before, capacity + WORD);
     channel->capacity = capacity;
     check_begins(slot->segment.map, capacity, before);
-    check_read(channel, capacity, before);
+    if (state == ORDERLY)
+        check_read(channel, capacity, before);
+    else
+        check_refusal(channel, capacity, state);
 
     free(slot->segment.map);
     free(before);

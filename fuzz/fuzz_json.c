@@ -87,6 +87,33 @@ static void check_lookups(const struct shmrpc_value *object, const struct shmrpc
     }
 }
 
+/* The reader of each type takes a value of that type and no other. */
+static void check_readers(const struct shmrpc_value *value)
+{
+    bool truth;
+    int64_t integer;
+    uint64_t natural;
+    double number;
+    struct shmrpc_iterator iterator;
+    struct shmrpc_value member;
+    size_t length;
+    bool is_number = value->type == SHMRPC_NUMBER;
+    ORACLE((shmrpc_value_bool(value, &truth) == SHMRPC_OK) == (value->type == SHMRPC_BOOL));
+    ORACLE((shmrpc_value_double(value, &number) == SHMRPC_OK) == is_number);
+    bool fits = shmrpc_value_int64(value, &integer) == SHMRPC_OK;
+    ORACLE(!fits || (is_number && shmrpc_value_is_integer(value)));
+    if (shmrpc_value_uint64(value, &natural) == SHMRPC_OK)
+        ORACLE(shmrpc_value_is_integer(value) && (!fits || (uint64_t)integer == natural));
+    bool container = value->type == SHMRPC_ARRAY || value->type == SHMRPC_OBJECT;
+    ORACLE((shmrpc_value_iterate(value, &iterator) == SHMRPC_OK) == container);
+    enum shmrpc_status status = shmrpc_value_member(value, "no such", 7, &member);
+    ORACLE((status == SHMRPC_SERIALIZATION) == (value->type != SHMRPC_OBJECT));
+    if (value->type != SHMRPC_STRING) {
+        ORACLE(shmrpc_value_string(value, NULL, 0, &length) == SHMRPC_SERIALIZATION);
+        ORACLE(!shmrpc_json_string_equals(value, value->text, value->length));
+    }
+}
+
 /* A refusal at an offset says that the bytes before it can be completed: the same text cut there
  * is refused for want of bytes, at its end, or (a number that is whole) not at all. */
 static void check_refusal(const char *text, size_t length, size_t offset)
@@ -108,12 +135,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ORACLE(spaced != NULL);
     memset(spaced, ' ', spaces);
     memcpy(spaced + spaces, text, size);
-    struct verdict verdict = scan(text, size);
+    struct verdict verdict = scan(size > 0 ? text : NULL, size);
+    struct shmrpc_value root;
+    size_t levels;
     shmrpc_json_narrow = true;
     struct verdict other = scan(spaced, spaces + size);
     shmrpc_json_narrow = false;
     ORACLE(verdict.status == SHMRPC_OK || verdict.status == SHMRPC_SERIALIZATION);
     ORACLE(verdict.status == other.status);
+    ORACLE(verdict.status == shmrpc_json_levels(text, size, &root, &levels));
     harness_note_number((uint64_t)verdict.status);
     harness_note_number(verdict.offset);
     ptrdiff_t moved = spaced + spaces - text;
@@ -122,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (verdict.status == SHMRPC_OK) {
         check_inside(text, size, &verdict.root);
         check_same(&verdict.root, &other.root, moved);
+        check_readers(&verdict.root);
         cJSON *tree = judge_parse(text, size);
         if (tree != NULL)
             judge_compare(&verdict.root, tree);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Input: a JSON text. What is read and written again is valid, has equal values, fits into exactly
- * the bytes it has, and written a second time is the same to the byte.
+ * the bytes it has and not into fewer, and written a second time is the same to the byte.
  */
 #include "harness.h"
 #include "judge.h"
@@ -119,6 +119,19 @@ static char *rewrite(const struct shmrpc_value *value, size_t capacity, size_t *
     return text;
 }
 
+/* One byte less, or half of the bytes, is too little, and says so. */
+static void check_too_small(const struct shmrpc_value *value, size_t capacity)
+{
+    struct shmrpc_writer writer;
+    size_t length = SIZE_MAX;
+    char *text = harness_room(capacity);
+    shmrpc_writer_init(&writer, text, capacity);
+    write_value(&writer, value);
+    ORACLE(!shmrpc_writer_complete(&writer));
+    ORACLE(shmrpc_writer_finish(&writer, &length) == SHMRPC_TOO_LARGE && length == SIZE_MAX);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = harness_copy(data, size);
@@ -141,6 +154,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cJSON_Delete(tree);
     char *third = rewrite(&again, length, &second);
     ORACLE(second == length && memcmp(third, exact, length) == 0);
+    check_too_small(&value, length - 1);
+    check_too_small(&value, length / 2);
     harness_note(exact, length);
     free(third);
     free(exact);

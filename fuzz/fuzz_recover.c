@@ -7,7 +7,11 @@
  * OBJECT is req, resp, req_empty, ...; MODE is octal, VALUE goes into the first word; KIND is fifo,
  * dir or link, or held (another open file of it lives) or locked (and has the owner's lock). Objects
  * that no line names are not there. Publishing must end, as the model says: it serves, or it refuses
- * with a reason and has removed nothing. What is not the channel's own is never touched.
+ * with a reason and has removed nothing. What is not the channel's own is never touched. Two more lines
+ * are tried on the image first:
+ *
+ *   attach N            a client that asks for N bytes: it gets in or hears a reason, and changes no name
+ *   reclaim             remove what is dead: all of it or nothing
  */
 #include "harness.h"
 #include "owner.h"
@@ -37,6 +41,8 @@ static const char *const names[SHMRPC_OBJECT_COUNT] = {"req",      "resp",      
 static const char *const patterns[BYSTANDERS] = {"srb_%s_req_req", "srb_%sx_req", "srb_%s_reqx",
                                                  "sem.srb_%s_resp_full_req_empty"};
 static ino_t bystanders[BYSTANDERS];
+static bool try_reclaim;
+static int attach_bytes; /* -1: no client */
 
 static void object_path(unsigned object, char path[PATH])
 {
@@ -64,15 +70,18 @@ static void remove_image(void)
 {
     for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
         char path[PATH];
+        if (image[i].kind == ABSENT)
+            continue;
         object_path(i, path);
-        if (unlink(path) != 0)
-            (void)rmdir(path);
+        (void)!(image[i].kind == DIRECTORY_ ? rmdir(path) : unlink(path));
+        image[i].kind = ABSENT;
     }
 }
 
 static void remove_all(void)
 {
     remove_image();
+    scene_remove();
     for (unsigned i = 0; i < BYSTANDERS; i++) {
         char path[PATH];
         bystander_path(i, path);
@@ -159,6 +168,10 @@ static void read_line(const char *line)
 {
     char name[16], word[16] = "";
     unsigned size, mode, value;
+    if (sscanf(line, "attach %u", &size) == 1)
+        attach_bytes = (int)(size % SIZES);
+    else if (strcmp(line, "reclaim") == 0)
+        try_reclaim = true;
     if (sscanf(line, "%15s %u %o %u %15s", name, &size, &mode, &value, word) < 4)
         return;
     for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
@@ -210,6 +223,56 @@ static void check_untouched(void)
     }
 }
 
+static void check_gone(void)
+{
+    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
+        char path[PATH];
+        object_path(i, path);
+        ORACLE(inode_of(path) == 0);
+        image[i].kind = ABSENT;
+    }
+}
+
+static void check_attach(void)
+{
+    struct shmrpc_channel *client = NULL;
+    struct shmrpc_error error = {.status = SHMRPC_OK};
+    size_t bytes = attach_bytes > (int)SHMRPC_LENGTH_WORD_BYTES ? (size_t)attach_bytes : 0;
+    enum shmrpc_status status =
+        shmrpc_channel_attach(scene_name(), bytes, SHMRPC_WAIT_BLOCK, &client, &error);
+    harness_note_number((uint64_t)status);
+    ORACLE((status == SHMRPC_OK) == (client != NULL));
+    if (status == SHMRPC_OK) {
+        for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++)
+            ORACLE(image[i].kind != ABSENT && !is_foreign(i));
+        ORACLE(bytes == 0 || client->capacity == bytes - SHMRPC_LENGTH_WORD_BYTES);
+        /* SRPC-ATTACH-009: of a marked channel only a locked one lives. */
+        ORACLE(image[0].kind == LOCKED || !is_marked(0));
+        shmrpc_channel_close(&client);
+    } else {
+        ORACLE(status == SHMRPC_NOT_FOUND || status == SHMRPC_BUSY || status == SHMRPC_TIMEOUT ||
+               status == SHMRPC_TOO_LARGE || status == SHMRPC_SYSTEM);
+        ORACLE(error.status == status && error.text[0] != '\0');
+    }
+    check_untouched();
+}
+
+/* Says as publishing would who may be robbed, and takes nobody's place. */
+static void check_reclaim(void)
+{
+    struct shmrpc_error error = {.status = SHMRPC_OK};
+    bool may = may_publish();
+    enum shmrpc_status status = shmrpc_owner_reclaim(scene_name(), &error);
+    harness_note_number((uint64_t)status);
+    ORACLE((status == SHMRPC_OK) == may);
+    if (status == SHMRPC_OK) {
+        check_gone();
+    } else {
+        ORACLE(error.status == status && error.text[0] != '\0');
+        check_untouched();
+    }
+}
+
 static void exchange(struct shmrpc_channel *from, struct shmrpc_channel *to)
 {
     static const char text[] = "recovered";
@@ -239,16 +302,13 @@ static void check_serves(struct shmrpc_channel *channel)
     exchange(channel, client);
     shmrpc_channel_close(&client);
     shmrpc_channel_close(&channel);
-    for (unsigned i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
-        char path[PATH];
-        object_path(i, path);
-        ORACLE(inode_of(path) == 0);
-    }
+    check_gone();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct scene_hooks hooks = {NULL, NULL};
+    /* Who waits for a living owner looks every few milliseconds; a few looks tell as much. */
+    static const struct scene_hooks hooks = {.oversleep_ms = 60};
     struct harness_input trace = {data, size};
     struct shmrpc_channel *channel = NULL;
     struct shmrpc_error error = {.status = SHMRPC_OK};
@@ -258,9 +318,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memset(&image[i], 0, sizeof image[i]);
         image[i].fd = -1;
     }
+    try_reclaim = false;
+    attach_bytes = -1;
     for (int lines = 0; lines < 12 && scene_line(&trace, line) != NULL; lines++)
         read_line(line);
     scene_begin(&hooks);
+    if (attach_bytes >= 0)
+        check_attach();
+    if (try_reclaim)
+        check_reclaim();
     enum shmrpc_status status =
         shmrpc_owner_publish(scene_name(), BUFFER, SHMRPC_WAIT_BLOCK, &channel, &error);
     harness_note_number((uint64_t)status);

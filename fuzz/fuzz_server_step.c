@@ -54,8 +54,58 @@ static unsigned next_queued;
 
 /* ---- Methods -------------------------------------------------------------------------------- */
 
-enum method { ECHO, ADD, TWICE, SILENT, FAIL, BIG, HALF, METHODS };
-static const char *const names[METHODS] = {"echo", "add", "twice", "silent", "fail", "big", "half"};
+enum method {
+    ECHO,
+    ADD,
+    TWICE,
+    SILENT,
+    FAIL,
+    BIG,
+    HALF,
+    FLAG,
+    COUNT,
+    REAL,
+    TEXT,
+    NONE,
+    SORRY,
+    METHODS
+};
+static const char *const names[METHODS] = {"echo", "add",   "twice", "silent", "fail", "big",  "half",
+                                           "flag", "count", "real",  "text",   "none", "sorry"};
+
+/* Methods that take one parameter of a type and answer it. */
+static enum shmrpc_status answer_typed(struct shmrpc_call *call, enum method method)
+{
+    bool flag;
+    uint64_t count;
+    double real;
+    const char *text;
+    size_t length;
+    enum shmrpc_status status;
+    switch (method) {
+    case FLAG:
+        status = shmrpc_call_bool(call, "v", &flag);
+        return status == SHMRPC_OK ? shmrpc_call_answer_bool(call, flag) : status;
+    case COUNT:
+        status = shmrpc_call_uint64(call, "v", &count);
+        return status == SHMRPC_OK ? shmrpc_call_answer_uint64(call, count) : status;
+    case REAL:
+        status = shmrpc_call_double(call, "v", &real);
+        return status == SHMRPC_OK ? shmrpc_call_answer_double(call, real) : status;
+    default:
+        status = shmrpc_call_string(call, "v", &text, &length);
+        return status == SHMRPC_OK ? shmrpc_call_answer_string(call, text, length) : status;
+    }
+}
+
+/* An answer that fails, an error text in its place, and then it is too late for another. */
+static enum shmrpc_status answer_sorry(struct shmrpc_call *call)
+{
+    ORACLE(shmrpc_call_answer_double(call, 0.0 / 0.0) != SHMRPC_OK);
+    enum shmrpc_status status = shmrpc_call_fail(call, "Sorry", "once");
+    ORACLE(shmrpc_call_fail(call, "Sorry", "twice") != SHMRPC_OK);
+    return status;
+}
 
 static enum shmrpc_status answer(struct shmrpc_call *call, enum method method)
 {
@@ -96,6 +146,17 @@ static enum shmrpc_status answer(struct shmrpc_call *call, enum method method)
         status = shmrpc_call_answer_end(call);
         ORACLE(status != SHMRPC_OK);
         return status;
+    case FLAG:
+    case COUNT:
+    case REAL:
+    case TEXT:
+        return answer_typed(call, method);
+    case NONE:
+        ORACLE(shmrpc_call_capacity(call) == BUFFER - SHMRPC_LENGTH_WORD_BYTES);
+        ORACLE(shmrpc_server_step(server, 0) == SHMRPC_INVALID);
+        return shmrpc_call_answer_null(call);
+    case SORRY:
+        return answer_sorry(call);
     default:
         return SHMRPC_OK;
     }
@@ -414,12 +475,22 @@ static void check_alive(void)
     ORACLE(alive || name_lost);
 }
 
+/* One line of text that any terminal may show. */
+static void on_log(void *user, const char *text)
+{
+    (void)user;
+    ORACLE(text[0] != '\0');
+    for (; *text != '\0'; text++)
+        ORACLE((unsigned char)*text >= ' ' && *text != 0x7F);
+}
+
 static void make_server(void)
 {
     struct shmrpc_server_options options = SHMRPC_SERVER_OPTIONS_INIT;
     options.buffer_bytes = BUFFER;
     options.timeout_ms = ANSWER_MS;
     options.wait = SHMRPC_WAIT_BLOCK;
+    options.log = on_log;
     ORACLE(shmrpc_server_create(scene_name(), &options, &server) == SHMRPC_OK);
     for (unsigned i = 0; i < METHODS; i++)
         ORACLE(shmrpc_server_register(server, names[i], any_method, (void *)(uintptr_t)i) ==
@@ -429,7 +500,7 @@ static void make_server(void)
 /* Every input finds the same server: new, or as good as new. */
 static void begin(void)
 {
-    static const struct scene_hooks hooks = {on_wait, on_post};
+    static const struct scene_hooks hooks = {.wait = on_wait, .post = on_post, .remember_names = true};
     scene_begin(&hooks);
     if (server != NULL && name_lost)
         shmrpc_server_close(&server);

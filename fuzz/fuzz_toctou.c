@@ -290,7 +290,7 @@ static void try_withdraw(void)
 
 static void begin(void)
 {
-    static const struct scene_hooks hooks = {respond, NULL};
+    static const struct scene_hooks hooks = {.wait = respond, .remember_names = true};
     scene_begin(&hooks);
     if (server == NULL) {
         struct shmrpc_server_options options = SHMRPC_SERVER_OPTIONS_INIT;

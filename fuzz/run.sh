@@ -5,11 +5,13 @@
 #
 # A target's processes share build/fuzz/corpus/TARGET and start from fuzz/corpus, fuzz/regressions and
 # the seeds under build/fuzz/seed. Prints one table; findings are kept in build/fuzz/findings. The
-# status is 1 if there is any.
+# column "lines" says how many lines of its rooms (fuzz/rooms.txt) a target reaches with all of these
+# inputs, in a build that counts. The status is 1 if there is a finding or less than LEAST percent.
 set -u -o pipefail
 
 seconds=$1
 shift
+least=95
 jobs=$(nproc)
 state=build/fuzz
 run=$$
@@ -55,10 +57,6 @@ start() {
         arguments+=("$option")
     done < <(options)
     [ ! -e "fuzz/dict/$target.dict" ] || arguments+=(-dict="fuzz/dict/$target.dict")
-    local corpora=("$state/corpus/$target") folder
-    for folder in "fuzz/corpus/$target" "fuzz/regressions/$target" "$state/seed/$target"; do
-        [ ! -d "$folder" ] || corpora+=("$folder")
-    done
     pids=()
     for ((job = 0; job < jobs; job++)); do
         ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 timeout -k 10 $((seconds + 120)) \
@@ -67,11 +65,26 @@ start() {
     done
 }
 
+# Replay all inputs in the build that counts. Sets reached to PERCENT HIT FOUND.
+measure() {
+    local variant
+    variant=$(basename "$(dirname "$program")")
+    if ! reached=$(fuzz/lines.sh "build/${variant/libfuzzer/fuzz-lines}/replay_$target" "${corpora[@]}" 2>&1); then
+        failed=1
+        printf '    %s\n' "$reached"
+        reached='0 0 0'
+    fi
+}
+
 failed=0
-printf '%-16s %12s %10s %9s %10s %8s\n' target executions exec/s edges 'new inputs' findings
+printf '%-16s %12s %10s %9s %10s %8s %8s\n' target executions exec/s edges 'new inputs' findings lines
 for program in "$@"; do
     target=${program##*/fuzz_}
     before=$(find "$state/findings" -name "$target-*" 2>/dev/null | wc -l)
+    corpora=("$state/corpus/$target")
+    for folder in "fuzz/corpus/$target" "fuzz/regressions/$target" "$state/seed/$target"; do
+        [ ! -d "$folder" ] || corpora+=("$folder")
+    done
     progress "$target: $seconds s on $jobs CPUs"
     start
     died=0
@@ -83,8 +96,14 @@ for program in "$@"; do
     found=$(($(find "$state/findings" -name "$target-*" | wc -l) - before))
     [ "$found" -ge "$died" ] || found=$died
     executions=$(sum number_of_executed_units)
-    printf '%-16s %12d %10d %9d %10d %8d\n' "$target" "$executions" \
-        "$((executions / (seconds > 0 ? seconds : 1)))" "$(coverage)" "$(sum new_units_added)" "$found"
+    measure
+    printf '%-16s %12d %10d %9d %10d %8d %7s%%\n' "$target" "$executions" \
+        "$((executions / (seconds > 0 ? seconds : 1)))" "$(coverage)" "$(sum new_units_added)" "$found" \
+        "${reached%% *}"
+    if awk -v reached="${reached%% *}" -v least="$least" 'BEGIN { exit reached >= least }'; then
+        failed=1
+        echo "    reaches fewer than $least % of the lines it aims at; see $state/lines/$target.txt"
+    fi
     if [ "$found" -gt 0 ]; then
         failed=1
         grep -haE 'the oracle says no|ERROR: |runtime error|SUMMARY|Test unit written' \

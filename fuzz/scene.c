@@ -137,13 +137,65 @@ int __wrap_clock_nanosleep(clockid_t clock, int flags, const struct timespec *re
         return __real_clock_nanosleep(clock, flags, request, remain);
     int64_t until_ns = request->tv_sec * NS_PER_S + request->tv_nsec;
     if (now_ns < until_ns)
-        now_ns = until_ns;
+        now_ns = until_ns + hooks.oversleep_ms * NS_PER_MS;
     return 0;
+}
+
+/* ---- Remembered names ----------------------------------------------------------------------- */
+
+enum { LOOKS = 16 };
+static struct {
+    char path[SHMRPC_FILE_NAME_BYTES + 16];
+    size_t length;
+    int result;
+    struct stat status;
+} looks[LOOKS];
+static unsigned look_count;
+
+int __real_lstat(const char *path, struct stat *status);
+int __wrap_lstat(const char *path, struct stat *status);
+int __wrap_lstat(const char *path, struct stat *status)
+{
+    size_t length = strlen(path);
+    unsigned at = 0;
+    if (!active || !hooks.remember_names || length >= sizeof looks[0].path)
+        return __real_lstat(path, status);
+    while (at < look_count &&
+           (looks[at].length != length || memcmp(looks[at].path, path, length) != 0))
+        at++;
+    if (at == look_count) {
+        if (look_count == LOOKS)
+            return __real_lstat(path, status);
+        look_count++;
+        memcpy(looks[at].path, path, length);
+        looks[at].length = length;
+        looks[at].result = __real_lstat(path, &looks[at].status);
+    }
+    *status = looks[at].status;
+    errno = looks[at].result != 0 ? ENOENT : 0;
+    return looks[at].result;
+}
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+int __wrap_unlink(const char *path)
+{
+    look_count = 0;
+    return __real_unlink(path);
+}
+
+int __real_linkat(int from, const char *path, int to, const char *new_path, int flags);
+int __wrap_linkat(int from, const char *path, int to, const char *new_path, int flags);
+int __wrap_linkat(int from, const char *path, int to, const char *new_path, int flags)
+{
+    look_count = 0;
+    return __real_linkat(from, path, to, new_path, flags);
 }
 
 void scene_begin(const struct scene_hooks *wanted)
 {
     hooks = *wanted;
+    look_count = 0;
     active = true;
     now_ns = NS_PER_S;
     shmrpc_wait_calls = (struct shmrpc_wait_calls){sem_trywait, fake_wait, fake_post, fake_clock};
@@ -152,7 +204,7 @@ void scene_begin(const struct scene_hooks *wanted)
 void scene_end(void)
 {
     active = false;
-    hooks = (struct scene_hooks){NULL, NULL};
+    hooks = (struct scene_hooks){.wait = NULL};
     shmrpc_wait_calls =
         (struct shmrpc_wait_calls){sem_trywait, sem_clockwait, sem_post, clock_gettime};
 }

@@ -33,6 +33,11 @@ struct scene_hooks {
     int (*wait)(sem_t *semaphore, int64_t until_ns);
     /** It is about to post one. */
     void (*post)(sem_t *semaphore);
+    /** How much longer than asked for a sleep lasts, so that who polls does not poll for ever. */
+    int oversleep_ms;
+    /** Names in /dev/shm change only through linkat() and unlink() of this process: what lstat() said
+     *  of one is remembered until then. Looks at names are a third of an idle server's time. */
+    bool remember_names;
 };
 /** Start the virtual clock at one second, and have the library wait in it. */
 void scene_begin(const struct scene_hooks *hooks);

@@ -225,6 +225,10 @@ static void seed_image(const char *directory, const char *id)
                                cJSON_IsNumber(value) ? value->valueint : idle[i]);
     }
     put("recover", id, "", 0, trace, at);
+    snprintf(path, sizeof path, "%s-reclaim", id);
+    put("recover", path, "reclaim\n", 8, trace, at);
+    snprintf(path, sizeof path, "%s-attach", id);
+    put("recover", path, "attach 0\n", 9, trace, at);
     cJSON_Delete(image);
 }
 
@@ -250,6 +254,27 @@ static void seed_oddities(void)
                                        size, marked ? "1600" : "0600", i == 2 || i == 4);
         }
         snprintf(name, sizeof name, "odd-%03d", number);
+        put("recover", name, "", 0, trace, at);
+        snprintf(name, sizeof name, "odd-%03d-more", number);
+        put("recover", name, "attach 300\nreclaim\n", 19, trace, at);
+    }
+}
+
+/* Clients at the door of a living server: by size asked for, and by what the last one left. */
+static void seed_visitors(void)
+{
+    static const char *const doors[] = {"attach 0", "attach 500", "attach 600"};
+    for (int number = 0; number < 12; number++) {
+        char trace[600];
+        char name[64];
+        size_t at = (size_t)snprintf(trace, sizeof trace, "%s\n", doors[number % 3]);
+        for (int i = 0; i < 6; i++) {
+            /* The values of each pair: idle, busy, or abandoned. */
+            int value = i == 2 ? number / 3 == 0 : i == 4 ? number / 3 < 2 : i == 5 && number / 3 == 3;
+            at += (size_t)snprintf(trace + at, sizeof trace - at, "%s %d 1600 %d%s\n", objects[i],
+                                   i < 2 ? 512 : 32, value, i == 0 ? " locked" : "");
+        }
+        snprintf(name, sizeof name, "visitor-%02d", number);
         put("recover", name, "", 0, trace, at);
     }
 }
@@ -295,6 +320,61 @@ static void seed_cases(const char *directory)
     }
 }
 
+/* Calls of the server target's typed methods, with values at the limits of each. */
+static void seed_methods(void)
+{
+    static const char *const methods[] = {"flag", "count", "real", "text", "none", "sorry", "add"};
+    static const char *const params[] = {
+        "{\"v\":true}",     "{\"v\":-1}",          "{\"v\":18446744073709551615}",
+        "{\"v\":1e400}",    "{\"v\":-1.5e-7}",     "{\"v\":18446744073709551616}",
+        "{\"v\":\"a\\u0000\"}", "{\"v\":null,\"w\":1}", "{}",
+        "{\"a\":1,\"b\":2}", "{\"a\":1,\"c\":\"x\"}", "{\"a\":1,\"b\":2,\"a long one\":3}"};
+    for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
+        for (size_t p = 0; p < sizeof params / sizeof *params; p++) {
+            char name[64], trace[300];
+            snprintf(name, sizeof name, "method-%s-%zu", methods[m], p);
+            int length = snprintf(trace, sizeof trace,
+                                  "send {\"request_id\":\"%zu\",\"method\":\"%s\",\"params\":%s}\n"
+                                  "step 50\ncollect\n",
+                                  p, methods[m], params[p]);
+            put("server_step", name, "", 0, trace, (size_t)length);
+        }
+    }
+}
+
+/* What mutation hardly finds: an id that leaves no room to answer, and a result to be decoded. */
+static void seed_rarities(void)
+{
+    char trace[600];
+    int length = snprintf(trace, sizeof trace,
+                          "send {\"request_id\":\"%0450d\",\"method\":\"add\",\"params\":{}}\nstep 50\n", 7);
+    put("server_step", "long-id", "", 0, trace, (size_t)length);
+    length = snprintf(trace, sizeof trace,
+                      "@take\n@result \"a\\n\\u0000\\uD83D\\uDE00\"\ncall echo 50\n");
+    put("client_step", "escaped-result", "", 0, trace, (size_t)length);
+}
+
+/* Programs for the writer that reach the limit of nesting, by steps and by ready JSON. */
+static void seed_depth(void)
+{
+    enum { LEVELS = 1024 };
+    char program[LEVELS + 40];
+    for (int over = -1; over <= 1; over++) {
+        char name[64];
+        uint8_t head[3] = {0, 255, 7};
+        memset(program, 2, sizeof program);
+        snprintf(name, sizeof name, "deep-arrays-%d", over + 1);
+        put("encode_cap", name, head, sizeof head, program, (size_t)(LEVELS + over));
+        size_t begun = LEVELS - 3;
+        program[begun] = 10;
+        program[begun + 1] = (char)(2 * (3 + over));
+        memset(program + begun + 2, '[', (size_t)(3 + over));
+        memset(program + begun + 5 + over, ']', (size_t)(3 + over));
+        snprintf(name, sizeof name, "deep-json-%d", over + 1);
+        put("encode_cap", name, head, sizeof head, program, begun + 8 + 2 * (size_t)over);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4) {
@@ -308,6 +388,10 @@ int main(int argc, char **argv)
     seed_names(argv[1]);
     seed_images(argv[2]);
     seed_oddities();
+    seed_visitors();
+    seed_methods();
+    seed_depth();
+    seed_rarities();
     seed_cases(argv[2]);
     return 0;
 }
