@@ -18,10 +18,12 @@
  *
  * After every last death: whoever lives returns in time, in an allowed class, with nobody else's
  * answer; no call ran twice, nor one that was said not to have run; then 100 calls succeed; then
- * the semaphores are idle, and the end leaves nothing. Which deaths are died is fixed, and nothing is
- * chosen at random; only how far the other side had come at that moment is the scheduler's (steps.c
- * has both in lock-step), so the number of states may differ by a few. LIST names each point and the scenes that pass it: it fails here if either says
- * what the other does not.
+ * the semaphores are idle, and the end leaves nothing. Which deaths are died is fixed, and nothing
+ * is chosen at random; only how far the other side had come at that moment is the scheduler's
+ * (steps.c has both in lock-step), so the number of states may differ by a few.
+ *
+ * LIST names each point and the scenes that pass it: it fails here if either says what the other
+ * does not.
  */
 #include "crash.h"
 #include "scene.h"
