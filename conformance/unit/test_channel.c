@@ -583,6 +583,131 @@ static void test_broken_contracts_fire(void **state)
     free(zero);
 }
 
+/* In a state in which each operation would go through if it did not look. */
+static void test_each_operation_looks_at_its_channel(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct shmrpc_deadline deadline = soon(0);
+    char text[253];
+    char *body;
+    size_t n;
+    make_pair(&pair, "magic");
+    struct shmrpc_channel_values values = shmrpc_channel_values(pair.server);
+    send(pair.server, "answer");
+    pair.client->magic++;
+    expect_check_failure(support_ignore(shmrpc_channel_begin(pair.client, &deadline, &body, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_receive(pair.client, &deadline, text, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_withdraw(pair.client, "", 0)));
+    expect_check_failure(shmrpc_channel_discard_response(pair.client));
+    expect_check_failure(support_ignore(shmrpc_channel_server_dead(pair.client)));
+    expect_check_failure(support_ignore(shmrpc_channel_names_held(pair.client)));
+    expect_check_failure(support_ignore(shmrpc_channel_truncated(pair.client)));
+    expect_check_failure(shmrpc_channel_values(pair.client));
+    struct shmrpc_channel *client = pair.client;
+    expect_check_failure(shmrpc_channel_close(&client));
+    assert_ptr_equal(client, pair.client);
+    pair.client->magic--;
+    assert_int_equal(receive(pair.client, text), SHMRPC_OK);
+    shmrpc_channel_close(&pair.client);
+
+    pair.server->magic++;
+    expect_check_failure(support_ignore(shmrpc_channel_lock_clients_out(pair.server)));
+    expect_check_failure(shmrpc_channel_let_clients_in(pair.server));
+    expect_check_failure(support_ignore(shmrpc_channel_repair(pair.server, &values) != NULL));
+    expect_check_failure(shmrpc_channel_retire(pair.server));
+    pair.server->magic--;
+    assert_int_equal(shmrpc_channel_begin(pair.server, &deadline, &body, &n), SHMRPC_OK);
+    pair.server->magic++;
+    expect_check_failure(support_ignore(shmrpc_channel_commit(pair.server, 0)));
+    expect_check_failure(support_ignore(shmrpc_channel_abandon(pair.server)));
+    pair.server->magic--;
+    assert_int_equal(shmrpc_channel_abandon(pair.server), SHMRPC_OK);
+    end_pair(&pair);
+}
+
+/* A slot is left only by who is inside, and only a whole channel has slots. */
+static void test_each_operation_looks_at_where_its_channel_stands(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct shmrpc_deadline deadline = soon(0);
+    struct shmrpc_channel *half = NULL;
+    struct shmrpc_channel_values values = {{1, 0, 1, 0}};
+    char text[253];
+    char *body;
+    size_t n;
+    make_pair(&pair, "outside");
+    expect_check_failure(support_ignore(shmrpc_channel_commit(pair.client, 0)));
+    expect_check_failure(support_ignore(shmrpc_channel_abandon(pair.client)));
+    assert_raw_values(&pair.raw, 1, 0, 1, 0);
+    pair.client->complete = false;
+    expect_check_failure(support_ignore(shmrpc_channel_begin(pair.client, &deadline, &body, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_receive(pair.client, &deadline, text, &n)));
+    expect_check_failure(support_ignore(shmrpc_channel_withdraw(pair.client, "", 0)));
+    expect_check_failure(shmrpc_channel_discard_response(pair.client));
+    expect_check_failure(support_ignore(shmrpc_channel_names_held(pair.client)));
+    expect_check_failure(shmrpc_channel_values(pair.client));
+    pair.client->complete = true;
+    expect_check_failure(shmrpc_channel_retire(pair.client));
+    end_pair(&pair);
+
+    assert_int_equal(
+        shmrpc_channel_claim(raw_name("half"), 256, SHMRPC_WAIT_BLOCK, &half, NULL), SHMRPC_OK);
+    expect_check_failure(support_ignore(shmrpc_channel_lock_clients_out(half)));
+    expect_check_failure(shmrpc_channel_let_clients_in(half));
+    expect_check_failure(support_ignore(shmrpc_channel_repair(half, &values) != NULL));
+    half->magic++;
+    expect_check_failure(support_ignore(shmrpc_channel_complete(half, NULL)));
+    half->magic--;
+    assert_int_equal(shmrpc_channel_complete(half, NULL), SHMRPC_OK);
+    shmrpc_channel_close(&half);
+}
+
+/* Whoever frees a slot frees it of its last length: also of one that an original's reader left, and
+ * of one that a dead writer has sealed. */
+static void test_SRPC_FRAME_008_a_slot_is_freed_without_a_length(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct shmrpc_deadline deadline = soon(0);
+    char *body;
+    size_t n;
+    make_pair(&pair, "length");
+    raw_set_length(&pair.raw, RAW_REQ, 7);
+    assert_int_equal(shmrpc_channel_begin(pair.client, &deadline, &body, &n), SHMRPC_OK);
+    assert_int_equal(shmrpc_channel_abandon(pair.client), SHMRPC_OK);
+    assert_int_equal(raw_length(&pair.raw, RAW_REQ), 0);
+    shmrpc_channel_close(&pair.client);
+
+    raw_set_values(&pair.raw, 0, 0, 0, 0);
+    raw_set_length(&pair.raw, RAW_REQ, 7);
+    raw_set_length(&pair.raw, RAW_RESP, 7);
+    struct shmrpc_channel_values values = shmrpc_channel_values(pair.server);
+    assert_non_null(shmrpc_channel_repair(pair.server, &values));
+    assert_raw_values(&pair.raw, 1, 0, 1, 0);
+    assert_int_equal(raw_length(&pair.raw, RAW_REQ), 0);
+    assert_int_equal(raw_length(&pair.raw, RAW_RESP), 0);
+    end_pair(&pair);
+}
+
+/* A post to a semaphore that holds a token already is the peer's violation: told, and remembered. */
+static void test_SRPC_SEM_007_a_slot_that_was_freed_meanwhile_is_told(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct shmrpc_deadline deadline = soon(0);
+    char *body;
+    size_t n;
+    make_pair(&pair, "freed");
+    assert_int_equal(shmrpc_channel_begin(pair.client, &deadline, &body, &n), SHMRPC_OK);
+    raw_post(&pair.raw, RAW_REQ_EMPTY);
+    assert_false(pair.client->broken);
+    assert_int_equal(shmrpc_channel_abandon(pair.client), SHMRPC_PROTOCOL);
+    assert_true(pair.client->broken);
+    end_pair(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -604,6 +729,10 @@ int main(void)
         cmocka_unit_test(
             test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never_mixed),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_each_operation_looks_at_its_channel),
+        cmocka_unit_test(test_each_operation_looks_at_where_its_channel_stands),
+        cmocka_unit_test(test_SRPC_FRAME_008_a_slot_is_freed_without_a_length),
+        cmocka_unit_test(test_SRPC_SEM_007_a_slot_that_was_freed_meanwhile_is_told),
     };
     support_limit_seconds(90);
     return cmocka_run_group_tests_name("channel", tests, NULL, raw_sweep);
