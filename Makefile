@@ -645,6 +645,7 @@ MUTATION_OBJECTS := $(patsubst src/%.c,$(MUTATION)/copy/%.o,$(LIB_SRC)) $(MUTATI
 MUTATION_TESTS := $(foreach d,unit asan,$(patsubst conformance/unit/%.c,$(MUTATION)/$(d)/%,$(UNIT_SRC)))
 MUTATION_CFLAGS := -std=c11 -D_GNU_SOURCE -w -O1 -fPIC -fvisibility=hidden -pthread \
   -iquote $(MUTATION)/copy -iquote conformance/mutation
+MUTATION_LDFLAGS := -Wl,--wrap=_cmocka_run_group_tests
 
 $(MUTATION)/copy/mutations.json: $(LIB_SRC) $(wildcard src/*.h conformance/mutation/mutate.py conformance/mutation/parse.h)
 	$(call say,MUTATE,$@)
@@ -661,7 +662,7 @@ $(MUTATION)/unit/%: build/release/conformance/unit/%.o $(call objects,release,$(
   $(MUTATION)/only.o $(MUTATION_OBJECTS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -pthread $(LDFLAGS) $(UNIT_LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
+	$(Q)$(CC) -pthread $(LDFLAGS) $(MUTATION_LDFLAGS) $(UNIT_LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
 $(MUTATION)/copy/%.asan.o: $(MUTATION)/copy/mutations.json conformance/mutation/mutation.h
 	$(call say,CC,$@)
 	$(Q)$(CC) $(MUTATION_CFLAGS) $(asan_CFLAGS) -c $(MUTATION)/copy/$*.c -o $@
@@ -669,7 +670,7 @@ $(MUTATION)/asan/%: build/asan/conformance/unit/%.o $(call objects,asan,$(UNIT_S
   $(MUTATION)/only.o $(MUTATION)/mutation.o $(patsubst src/%.c,$(MUTATION)/copy/%.asan.o,$(LIB_SRC))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -pthread $(asan_LDFLAGS) $(LDFLAGS) $(UNIT_LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
+	$(Q)$(CC) -pthread $(asan_LDFLAGS) $(LDFLAGS) $(MUTATION_LDFLAGS) $(UNIT_LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
 $(MUTATION)/unit/test_allocation_failures $(MUTATION)/asan/test_allocation_failures: UNIT_LDFLAGS += $(FAULT_LDFLAGS)
 $(MUTATION)/unit/test_allocation_failures: build/release/conformance/adapters/reference/fault.o
 $(MUTATION)/asan/test_allocation_failures: build/asan/conformance/adapters/reference/fault.o

@@ -32,7 +32,6 @@ import json
 import multiprocessing
 import os
 import random
-import re
 import select
 import shutil
 import signal
@@ -287,12 +286,12 @@ def fingerprint(programs, mutations):
 
 def find_tests(programs):
     for program in programs:
-        source = os.path.join(ROOT, "conformance", "unit", os.path.basename(program) + ".c")
-        with open(source, encoding="utf-8") as stream:
-            names = re.findall(r"\bcmocka_unit_test\w*\(\s*(\w+)", stream.read())
-        if not names:
-            sys.exit("mutation: no test in %s" % source)
-        for name in dict.fromkeys(names):
+        listing = subprocess.run([os.path.abspath(program)], env={**os.environ, "SHMRPC_MUTATION_LIST": "1"}, cwd=ROOT,
+                                 capture_output=True, encoding="ascii", check=True, timeout=60)
+        names = listing.stdout.split()
+        if not names or len(set(names)) < len(names):
+            sys.exit("mutation: %s lists no tests, or one twice" % program)
+        for name in names:
             yield Test(os.path.abspath(program), name)
 
 
