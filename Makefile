@@ -691,6 +691,11 @@ build/release/soak: build/release/conformance/soak/soak.o $(call objects,release
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread $(LDFLAGS) $^ -lcmocka -lm -o $@
 
+# In `make check`: that a soak would report each kind of fault.
+CHECK_SUITES += soak
+needs-soak = build/release/soak
+plan-soak = 'soak/self-test|240|alone|build/release/soak --self-test'
+
 ## soak: many channels, random kills, hostile peers for SOAK_MINUTES=5 (SEED=N repeats the choices)
 .PHONY: soak soak-program
 soak:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Many channels under kills and hostile peers for a while:  soak [MINUTES]   (default 5)
+ * Or show that a fault would be reported:                   soak --self-test
  *
  * Each channel has a server and two clients that take turns, all in processes of their own. Every
  * few milliseconds something is done to a channel picked at random: its server or one of its
@@ -14,6 +15,10 @@
  * ran twice and a status that no kill explains. A hang is a call that outlives its time-out, a
  * process that does not end, or a channel that does not answer again. A leak is a descriptor or an
  * object left after a regular end. SEED=N repeats the choices (the moments are the kernel's).
+ *
+ * The self-test runs short soaks: one of sound servers, which must end well, and one each of servers
+ * that once give another answer, leave an object behind, and never come back from a handler; each
+ * of these must end with its kind of fault counted and with status 1.
  */
 #include "../process/support.h"
 #include "shmrpc.h"
@@ -37,10 +42,18 @@ enum {
     BUFFER_BYTES = 8192,
     PAYLOAD_BYTES = 7000,
     NUMBERS = 1 << 26, /* calls of one channel that are told apart */
-    CALL_MS = 5000,
-    HANG_MS = 30000,
-    REGULAR_END_MS = 15000
+    SELF_TEST_LIMIT_MS = 60000
 };
+
+/* Shorter in the self-test. */
+static int channel_count = CHANNELS;
+static int call_ms = 5000;
+static int call_grace_ms = 10000;
+static int hang_ms = 30000;
+static int regular_end_ms = 15000;
+
+enum fault { SOUND, WRONG_ANSWER, LEFT_OBJECT, HANGING };
+static enum fault fault;
 
 /* What the processes of a channel share. */
 struct channel {
@@ -53,6 +66,7 @@ struct channel {
     _Atomic int64_t answered_ns;            /* when a call succeeded last */
     _Atomic int broken;                     /* killed since the last success */
     _Atomic uint32_t calls, answers, recoveries, wrong, leaks, hostile;
+    _Atomic int lied; /* the self-test's wrong answer was given */
     _Atomic uint32_t ran[NUMBERS / 32];
     char text[256]; /* of the first wrong answer or leak */
 };
@@ -118,6 +132,10 @@ static enum shmrpc_status echo(struct shmrpc_call *call, void *user)
         return status;
     uint32_t bit = 1u << number % 32;
 
+    if (fault == WRONG_ANSWER && quiet(epoch) && number > 100 && !atomic_exchange(&channel->lied, 1))
+        return shmrpc_call_answer_string(call, "something else", 14);
+    while (fault == HANGING && number > 100)
+        pause();
     if (number < NUMBERS && atomic_fetch_or(&channel->ran[number / 32], bit) & bit && quiet(epoch))
         note(&channel->wrong, "call", "ran twice");
     return shmrpc_call_answer_json(call, payload.text, payload.length);
@@ -151,6 +169,11 @@ static int server_body(void *context)
     if (status != SHMRPC_OK && quiet(channel->epoch))
         note(&channel->wrong, "a server stopped", shmrpc_server_error(serving));
     shmrpc_server_close(&serving);
+    if (fault == LEFT_OBJECT) {
+        char path[300];
+        object_path(channel->name, RESP, path);
+        close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    }
     if (descriptors() != before)
         note(&channel->leaks, "server", "descriptors");
     return 0;
@@ -220,7 +243,7 @@ static void one_turn(unsigned place)
     struct shmrpc_error error = {SHMRPC_OK, 0, ""};
     struct shmrpc_client *client;
 
-    options.timeout_ms = CALL_MS;
+    options.timeout_ms = call_ms;
     options.error = &error;
     options.wait_for_server_ms = 1000;
     options.wait_busy_ms = 1000;
@@ -344,7 +367,7 @@ static void kill_one(int i, pid_t pid)
 
 static void end_in_order(int i, pid_t pid, const char *what)
 {
-    int status = await_child(pid, REGULAR_END_MS);
+    int status = await_child(pid, regular_end_ms);
 
     ends++;
     if (status < 0)
@@ -365,7 +388,7 @@ static void reap_hostile(int i, bool wait)
     if (!wait && (waitid(P_PID, (id_t)hostile_pid[i], &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
                   info.si_pid == 0))
         return;
-    if (await_child(hostile_pid[i], REGULAR_END_MS) < 0)
+    if (await_child(hostile_pid[i], regular_end_ms) < 0)
         hung(i, "a hostile peer");
     hostile_pid[i] = 0;
     channels[i]->epoch++;
@@ -414,11 +437,11 @@ static void disturb(int i)
 static void look_for_hangs(int i)
 {
     int64_t now = now_ns();
-    int64_t limit = HANG_MS * INT64_C(1000000);
+    int64_t limit = hang_ms * INT64_C(1000000);
 
     for (unsigned place = 0; place < CLIENTS; place++) {
         int64_t since = channels[i]->calling_since[place];
-        if (since == 0 || now - since < (CALL_MS + 10000) * INT64_C(1000000))
+        if (since == 0 || now - since < (call_ms + call_grace_ms) * INT64_C(1000000))
             continue;
         hung(i, "a call outlived its time-out");
         kill_one(i, client_pid[i][place]);
@@ -426,7 +449,7 @@ static void look_for_hangs(int i)
     }
     if (now - channels[i]->answered_ns < limit)
         return;
-    hung(i, "no call has succeeded for 30 s");
+    hung(i, "no call has succeeded for too long");
     channels[i]->answered_ns = now;
 }
 
@@ -434,7 +457,7 @@ static void look_for_hangs(int i)
 static void finish(int i)
 {
     uint32_t answers = channels[i]->answers;
-    int64_t until = now_ns() + HANG_MS * INT64_C(1000000);
+    int64_t until = now_ns() + hang_ms * INT64_C(1000000);
 
     reap_hostile(i, true);
     while (channels[i]->answers - answers < 10 && now_ns() < until)
@@ -461,7 +484,7 @@ static int report(uint64_t seed, int64_t began)
 {
     uint64_t calls = 0, answers = 0, recoveries = 0, wrong = 0, leaks = 0, hostile = 0;
 
-    for (int i = 0; i < CHANNELS; i++) {
+    for (int i = 0; i < channel_count; i++) {
         struct channel *one = channels[i];
         if (one->text[0])
             printf("error: channel %s: %s\n", one->name, one->text);
@@ -475,7 +498,7 @@ static int report(uint64_t seed, int64_t began)
     bool well =
         wrong == 0 && leaks == 0 && hangs == 0 && answers > 0 && kills > 0 && recoveries > 0;
     printf("soak: seed %llu, %.1f minutes, %d channels, %u hostile peers, %u regular ends\n",
-           (unsigned long long)seed, (double)(now_ns() - began) / 6e10, CHANNELS, (unsigned)hostile,
+           (unsigned long long)seed, (double)(now_ns() - began) / 6e10, channel_count, (unsigned)hostile,
            ends);
     printf("soak: calls %llu (%llu answered), kills %u, recoveries %llu, wrong answers %llu, "
            "leaks %llu, hangs %u\n",
@@ -486,23 +509,12 @@ static int report(uint64_t seed, int64_t began)
     return well ? 0 : 1;
 }
 
-int main(int argc, char **argv)
+static int soak(double minutes, uint64_t seed)
 {
-    const char *seed_text = getenv("SEED");
-    double minutes = argc > 1 ? strtod(argv[1], NULL) : 5;
     int64_t began = now_ns();
 
-    if (!(minutes > 0 && minutes < 100000)) {
-        fprintf(stderr, "usage: soak [MINUTES]\n");
-        return 2;
-    }
-    uint64_t seed = seed_text && *seed_text ? strtoull(seed_text, NULL, 10) : (uint64_t)time(NULL);
-
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    printf("seed %llu (repeat with: make soak SEED=%llu)\n", (unsigned long long)seed,
-           (unsigned long long)seed);
     random_state = seed;
-    for (int i = 0; i < CHANNELS; i++) {
+    for (int i = 0; i < channel_count; i++) {
         channels[i] = shared_memory(sizeof *channels[i]);
         snprintf(channels[i]->name, sizeof channels[i]->name, "%s", channel_name("soak"));
         channels[i]->stop = -2;
@@ -513,13 +525,96 @@ int main(int argc, char **argv)
     }
     while ((double)(now_ns() - began) < minutes * 6e10 && hangs < 10) {
         sleep_us(1000 + below(20000));
-        disturb((int)below(CHANNELS));
-        for (int i = 0; i < CHANNELS; i++) {
+        disturb((int)below((unsigned)channel_count));
+        for (int i = 0; i < channel_count; i++) {
             reap_hostile(i, false);
             look_for_hangs(i);
         }
     }
-    for (int i = 0; i < CHANNELS; i++)
+    for (int i = 0; i < channel_count; i++)
         finish(i);
     return report(seed, began);
+}
+
+/* ---- the self-test */
+
+static FILE *output; /* of the short soak */
+
+static int short_soak(void *context)
+{
+    const double minutes = 0.03;
+
+    fault = *(const enum fault *)context;
+    channel_count = 2;
+    call_ms = 1000;
+    /* Time for a machine that is busy otherwise; what hangs in the self-test hangs for good. */
+    hang_ms = fault == HANGING ? 2000 : 15000;
+    regular_end_ms = fault == HANGING ? 2000 : 15000;
+    if (dup2(fileno(output), STDOUT_FILENO) < 0)
+        return 3;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    return soak(minutes, 1);
+}
+
+/* The counts as the report prints them; false if it did not come to that. */
+static bool read_counts(unsigned counts[3])
+{
+    char line[512];
+    bool found = false;
+
+    rewind(output);
+    while (fgets(line, sizeof line, output) != NULL) {
+        const char *at = strstr(line, "wrong answers ");
+        if (at != NULL && sscanf(at, "wrong answers %u, leaks %u, hangs %u", &counts[0], &counts[1],
+                                 &counts[2]) == 3)
+            found = true;
+    }
+    return found;
+}
+
+static bool reported(enum fault seeded, const char *name)
+{
+    unsigned counts[3] = {0, 0, 0}; /* in the order of the faults */
+    enum fault *copy = &(enum fault){seeded};
+
+    output = tmpfile();
+    if (output == NULL)
+        return false;
+    int status = await_child(spawn(short_soak, copy), SELF_TEST_LIMIT_MS);
+    bool found = read_counts(counts);
+    fclose(output);
+    bool well = found && (seeded == SOUND ? status == 0 : status == 1 && counts[seeded - 1] > 0);
+    printf("%s: %s: status %d, wrong answers %u, leaks %u, hangs %u\n", well ? "ok" : "FAILED", name,
+           status, counts[0], counts[1], counts[2]);
+    return well;
+}
+
+static int self_test(void)
+{
+    static const char *const names[] = {"sound servers", "a wrong answer", "an object left behind",
+                                        "a handler that never returns"};
+    int passed = 0;
+
+    for (int i = SOUND; i <= HANGING; i++)
+        passed += reported((enum fault)i, names[i]);
+    printf("%d passed, %d failed\n", passed, HANGING + 1 - passed);
+    return passed == HANGING + 1 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const char *seed_text = getenv("SEED");
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 2 && strcmp(argv[1], "--self-test") == 0)
+        return self_test();
+    double minutes = argc > 1 ? strtod(argv[1], NULL) : 5;
+    if (!(minutes > 0 && minutes < 100000)) {
+        fprintf(stderr, "usage: soak [MINUTES | --self-test]\n");
+        return 2;
+    }
+    uint64_t seed = seed_text && *seed_text ? strtoull(seed_text, NULL, 10) : (uint64_t)time(NULL);
+    printf("seed %llu (repeat with: make soak SEED=%llu)\n", (unsigned long long)seed,
+           (unsigned long long)seed);
+    return soak(minutes, seed);
 }
