@@ -23,7 +23,7 @@ headers too. A mutation is one small change of the source:
     order        an atomic operation that is sequentially consistent made relaxed
 
 What is not mutated: the inside of an assertion's condition (it is removed or negated as a whole),
-UNREACHABLE and CRASH_POINT, the inside of a macro call, the step of a for loop, and constants where the
+UNREACHABLE and the crash points (macros named ..._POINT), the inside of a macro call, the step of a for loop, and constants where the
 language wants a constant expression (sizes of arrays, case labels, enumerators, static data).
 
 A mutation's id is FILE:FUNCTION:OPERATOR:ORDINAL, the ordinal counting within function and operator, so
@@ -53,7 +53,7 @@ ASSIGNMENT = {op + "=": other + "=" for op, other in ARITHMETIC.items()}
 STEP = {"++": "--", "--": "++"}
 ASSERTIONS = {"REQUIRE", "INVARIANT", "ENSURE"}
 # Statements that are no calls to be removed.
-NO_CALL = {"UNREACHABLE", "CRASH_POINT"}
+NO_CALL = {"UNREACHABLE"}
 
 K = CursorKind
 TRANSPARENT = {K.UNEXPOSED_EXPR, K.PAREN_EXPR}
@@ -298,7 +298,7 @@ class Mutator:
         if call.kind == K.CSTYLE_CAST_EXPR and call.type.kind == TypeKind.VOID:
             call = self.bare(list(call.get_children())[-1])
         if name is not None:
-            if name not in NO_CALL and self.source(start, end).endswith(")"):
+            if not name.endswith("_POINT") and self.source(start, end).endswith(")"):
                 self.removal("call", start, end)
         elif call.kind == K.CALL_EXPR:
             called = call.spelling
