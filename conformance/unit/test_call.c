@@ -531,7 +531,9 @@ static enum shmrpc_status misuse(struct shmrpc_call *call, void *user)
     struct shmrpc_value value;
     const char *data;
     size_t length;
-    struct shmrpc_call_place nowhere = {.timeout_ms = 0};
+    struct shmrpc_call_place nowhere = {.timeout_ms = 0, .stop = call->place->stop};
+    struct shmrpc_call_place unstoppable = *call->place;
+    unstoppable.stop = NULL;
     (void)user;
     kept = call;
     expect_check_failure(support_ignore(shmrpc_call_answer_begin(call, NULL)));
@@ -557,6 +559,7 @@ static enum shmrpc_status misuse(struct shmrpc_call *call, void *user)
     expect_check_failure(support_ignore(shmrpc_call_start(NULL, call->place, 0)));
     expect_check_failure(support_ignore(shmrpc_call_start(call, NULL, 0)));
     expect_check_failure(support_ignore(shmrpc_call_start(call, &nowhere, 0)));
+    expect_check_failure(support_ignore(shmrpc_call_start(call, &unstoppable, 0)));
     expect_check_failure(
         support_ignore(shmrpc_call_start(call, call->place, (size_t)SHMRPC_MAX_BUFFER_BYTES)));
     expect_check_failure(shmrpc_call_set_failure(call, "%s", ""));
@@ -615,6 +618,128 @@ static void test_broken_contracts_fire(void **state)
     free(garbage);
 }
 
+struct commit {
+    struct raw *raw;
+    bool error;
+    enum shmrpc_status status;
+};
+
+/* While the answer is written, a client posts what only the server may post. */
+static enum shmrpc_status answer_beside_a_post(struct shmrpc_call *call, void *user)
+{
+    struct commit *commit = user;
+    struct shmrpc_writer *writer;
+    assert_int_equal(shmrpc_call_answer_begin(call, &writer), SHMRPC_OK);
+    raw_post(commit->raw, RAW_RESP_FULL);
+    if (commit->error) {
+        commit->status = shmrpc_call_answer_error(call, "E", 1);
+    } else {
+        shmrpc_write_null(writer);
+        commit->status = shmrpc_call_answer_end(call);
+    }
+    return SHMRPC_OK;
+}
+
+static void test_SRPC_SEM_007_an_answer_that_cannot_be_posted_is_told(void **state)
+{
+    (void)state;
+    for (int error = 0; error < 2; error++) {
+        struct world world;
+        world_start(&world, "posted", 0, 0);
+        struct commit commit = {.raw = &world.raw, .error = error != 0};
+        support_ignore(call_with(&world, answer_beside_a_post, &commit, "{}") != NULL);
+        assert_int_equal(commit.status, SHMRPC_PROTOCOL);
+        world_finish(&world);
+    }
+}
+
+static enum shmrpc_status end_half_a_value(struct shmrpc_call *call, void *user)
+{
+    struct shmrpc_writer *writer;
+    assert_int_equal(shmrpc_call_answer_begin(call, &writer), SHMRPC_OK);
+    shmrpc_write_array_begin(writer);
+    *(enum shmrpc_status *)user = shmrpc_call_answer_end(call);
+    return SHMRPC_OK;
+}
+
+static void test_SRPC_ENV_017_half_a_value_is_said_to_be_none(void **state)
+{
+    (void)state;
+    struct world world;
+    enum shmrpc_status status = SHMRPC_OK;
+    world_start(&world, "half", 0, 0);
+    assert_error(call_with(&world, end_half_a_value, &status, "{}"),
+                 "RPCSerializationError: the result is not one JSON value");
+    assert_int_equal(status, SHMRPC_INVALID);
+    world_finish(&world);
+}
+
+static enum shmrpc_status expect_nothing(struct shmrpc_call *call, void *user)
+{
+    (void)user;
+    return shmrpc_call_expect(call, NULL, 0);
+}
+
+/* A hundred bytes of a name are shown. */
+static void test_SRPC_ENV_012_a_long_name_is_shown_in_part(void **state)
+{
+    (void)state;
+    for (size_t length = 98; length <= 103; length++) {
+        struct world world;
+        char params[256];
+        char text[256];
+        char name[128] = "";
+        memset(name, 'n', length);
+        snprintf(params, sizeof params, "{\"%s\":1}", name);
+        snprintf(text, sizeof text, "TypeError: got an unexpected argument '%.100s'\"}", name);
+        world_start(&world, "long", 0, 0);
+        assert_error(call_with(&world, expect_nothing, NULL, params), text);
+        world_finish(&world);
+    }
+}
+
+static enum shmrpc_status expect_two(struct shmrpc_call *call, void *user)
+{
+    static const char *const names[] = {"a", "b"};
+    (void)user;
+    enum shmrpc_status status = shmrpc_call_expect(call, names, 2);
+    return status == SHMRPC_OK ? shmrpc_call_answer_null(call) : status;
+}
+
+/* As many members as expected are not enough: the first name must be among them, too. */
+static void test_SRPC_ENV_012_each_expected_name_must_be_there(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"{\"b\":1,\"c\":2}", "{\"a\":1,\"c\":2}"};
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        world_start(&world, "names", 0, 0);
+        assert_error(call_with(&world, expect_two, NULL, wrong[i]), "TypeError: missing");
+        world_finish(&world);
+    }
+}
+
+/* The parameters outlive no handler, even where they could still be read. */
+static enum shmrpc_status keep_value(struct shmrpc_call *call, void *user)
+{
+    kept = call;
+    assert_int_equal(shmrpc_call_param(call, "x", user), SHMRPC_OK);
+    return shmrpc_call_answer_null(call);
+}
+
+static void test_no_value_is_decoded_behind_its_handler(void **state)
+{
+    (void)state;
+    struct world world;
+    struct shmrpc_value value = {.length = 0};
+    const char *data;
+    size_t length;
+    world_start(&world, "behind", 0, 0);
+    assert_result(call_with(&world, keep_value, &value, "{\"x\":\"text\"}"), "null");
+    expect_check_failure(support_ignore(shmrpc_call_decode(kept, &value, &data, &length)));
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -629,6 +754,11 @@ int main(void)
         cmocka_unit_test(test_SRPC_RECOVER_009_an_occupied_slot_is_a_time_out),
         cmocka_unit_test(test_SRPC_JSON_007_SRPC_JSON_015_levels_of_results_and_parameters),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_SEM_007_an_answer_that_cannot_be_posted_is_told),
+        cmocka_unit_test(test_SRPC_ENV_017_half_a_value_is_said_to_be_none),
+        cmocka_unit_test(test_SRPC_ENV_012_a_long_name_is_shown_in_part),
+        cmocka_unit_test(test_SRPC_ENV_012_each_expected_name_must_be_there),
+        cmocka_unit_test(test_no_value_is_decoded_behind_its_handler),
     };
     support_limit_seconds(60);
     return cmocka_run_group_tests_name("call", tests, NULL, raw_sweep);

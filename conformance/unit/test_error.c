@@ -151,8 +151,37 @@ static void test_a_cut_text_ends_with_a_whole_character(void **state)
     assert_int_equal(strlen(error.text), sizeof error.text - 1);
 }
 
-static void fill(struct shmrpc_error *error, enum shmrpc_status status, int number,
-                 const char *format, ...)
+/* The first and the last lead byte of each length, cut in each place where it can be. */
+static void test_SRPC_SEC_002_every_lead_byte_counts_its_character(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned char first;
+        size_t width;
+    } leads[] = {{0xc2, 2}, {0xdf, 2}, {0xe0, 3}, {0xef, 3}, {0xf0, 4}, {0xf4, 4}, {0xc0, 2}};
+    struct shmrpc_error error;
+    enum { MOST = sizeof error.text - 1 };
+    for (size_t i = 0; i < sizeof leads / sizeof leads[0]; i++)
+        for (size_t kept = 1; kept <= leads[i].width; kept++) {
+            char text[MOST + 5];
+            memset(text, 'a', MOST - kept);
+            text[MOST - kept] = (char)leads[i].first;
+            memset(text + MOST - kept + 1, '\x90', 4);
+            text[MOST + 4] = '\0';
+            support_ignore(shmrpc_error_set(&error, SHMRPC_BUSY, "%s", text));
+            assert_int_equal(strlen(error.text), kept == leads[i].width ? MOST : MOST - kept);
+        }
+    /* A byte that stands alone is no beginning: what comes before it is no character's first byte. */
+    char text[MOST + 2];
+    memset(text, 'a', sizeof text);
+    text[MOST - 1] = '\x90';
+    text[MOST + 1] = '\0';
+    support_ignore(shmrpc_error_set(&error, SHMRPC_BUSY, "%s", text));
+    assert_int_equal(strlen(error.text), MOST);
+}
+
+static void call_shmrpc_error_fill(struct shmrpc_error *error, enum shmrpc_status status,
+                                   int number, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -168,10 +197,10 @@ static void test_assertions(void **state)
     expect_check_failure(support_ignore(shmrpc_error_set(&error, SHMRPC_BUSY, no_format)));
     const enum shmrpc_status none = (enum shmrpc_status)(SHMRPC_INVALID + 1);
     expect_check_failure(support_ignore(shmrpc_error_set(&error, none, "no such status")));
-    expect_check_failure_below(fill(NULL, SHMRPC_BUSY, 0, "no error"));
-    expect_check_failure_below(fill(&error, SHMRPC_BUSY, 0, no_format));
-    expect_check_failure_below(fill(&error, SHMRPC_OK, 0, "no failure"));
-    expect_check_failure_below(fill(&error, SHMRPC_BUSY, EIO, "no system call"));
+    expect_check_failure(call_shmrpc_error_fill(NULL, SHMRPC_BUSY, 0, "no error"));
+    expect_check_failure(call_shmrpc_error_fill(&error, SHMRPC_BUSY, 0, no_format));
+    expect_check_failure(call_shmrpc_error_fill(&error, SHMRPC_OK, 0, "no failure"));
+    expect_check_failure(call_shmrpc_error_fill(&error, SHMRPC_BUSY, EIO, "no system call"));
     errno = 0;
     expect_check_failure(support_ignore(shmrpc_error_system(&error, "no errno")));
     errno = EIO;
@@ -190,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_SEC_002_no_control_character_gets_through),
         cmocka_unit_test(test_a_long_text_is_cut_and_terminated),
         cmocka_unit_test(test_a_cut_text_ends_with_a_whole_character),
+        cmocka_unit_test(test_SRPC_SEC_002_every_lead_byte_counts_its_character),
         cmocka_unit_test(test_assertions),
     };
     return cmocka_run_group_tests_name("error", tests, NULL, NULL);
