@@ -300,6 +300,153 @@ static void test_broken_contracts_fire(void **state)
     strike(&scene);
 }
 
+/* ---- On a clock of the test's own ------------------------------------------------------------- */
+
+enum { MS = 1000000 };
+static int64_t clock_ns;
+static int64_t clock_step_ns;
+static int clock_looks;
+static struct shmrpc_wait_calls real_calls;
+
+static int step_clock(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    clock_ns += clock_step_ns;
+    clock_looks++;
+    *now = (struct timespec){.tv_sec = clock_ns / 1000000000, .tv_nsec = clock_ns % 1000000000};
+    return 0;
+}
+
+/* A time that is long over, so that whoever sleeps until one on this clock does not sleep. */
+static int start_clock(void **state)
+{
+    (void)state;
+    real_calls = shmrpc_wait_calls;
+    shmrpc_wait_calls.clock = step_clock;
+    clock_ns = 1000 * (int64_t)MS;
+    clock_step_ns = 0;
+    clock_looks = 0;
+    return 0;
+}
+
+static int stop_clock(void **state)
+{
+    (void)state;
+    shmrpc_wait_calls = real_calls;
+    return 0;
+}
+
+static enum shmrpc_status look_at(struct scene *scene, int64_t ns)
+{
+    clock_ns = 1000 * (int64_t)MS + ns;
+    return shmrpc_watch_channel(&scene->keeper);
+}
+
+static void test_SRPC_LIFE_006_the_names_are_looked_at_every_five_ms(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "every");
+    assert_int_equal(look_at(&scene, 0), SHMRPC_OK);
+    raw_unlink(scene.name, RAW_RESP);
+    assert_int_equal(look_at(&scene, SHMRPC_RETRY_MS * MS - 1), SHMRPC_OK);
+    assert_int_equal(look_at(&scene, SHMRPC_RETRY_MS * MS), SHMRPC_NOT_FOUND);
+    strike(&scene);
+}
+
+static void set_values(const struct scene *scene, unsigned req_empty, unsigned resp_empty)
+{
+    struct raw raw;
+    raw_open(&raw, scene->name);
+    raw_set_values(&raw, req_empty, 0, resp_empty, 0);
+    raw_close(&raw);
+}
+
+static void test_SRPC_RECOVER_012_what_stands_still_for_a_slice_is_repaired(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "slice");
+    set_values(&scene, 0, 1);
+    assert_int_equal(look_at(&scene, 0), SHMRPC_OK);
+    assert_int_equal(look_at(&scene, SHMRPC_SLICE_MS * MS - 1), SHMRPC_OK);
+    assert_true(raw_values_are(scene.name, 0, 0, 1, 0));
+    assert_int_equal(look_at(&scene, (SHMRPC_SLICE_MS + SHMRPC_RETRY_MS) * MS), SHMRPC_OK);
+    assert_true(raw_values_are(scene.name, 1, 0, 1, 0));
+    strike(&scene);
+}
+
+/* A slot that was well in between begins anew. */
+static void test_SRPC_RECOVER_012_a_moment_of_rest_ends_the_suspicion(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "rest");
+    set_values(&scene, 0, 1);
+    assert_int_equal(look_at(&scene, 0), SHMRPC_OK);
+    set_values(&scene, 1, 1);
+    assert_int_equal(look_at(&scene, 60 * MS), SHMRPC_OK);
+    set_values(&scene, 0, 1);
+    assert_int_equal(look_at(&scene, 120 * MS), SHMRPC_OK);
+    assert_true(raw_values_are(scene.name, 0, 0, 1, 0));
+    assert_int_equal(look_at(&scene, 219 * MS), SHMRPC_OK);
+    assert_true(raw_values_are(scene.name, 0, 0, 1, 0));
+    assert_int_equal(look_at(&scene, 225 * MS), SHMRPC_OK);
+    assert_true(raw_values_are(scene.name, 1, 0, 1, 0));
+    strike(&scene);
+}
+
+/* @return how many milliseconds of the clock an attach to a busy channel took. */
+static int64_t busy_for(const struct scene *scene, int wait_busy_ms)
+{
+    struct shmrpc_client_options options = {.wait_busy_ms = wait_busy_ms};
+    struct shmrpc_channel *channel = NULL;
+    clock_ns = 1000 * (int64_t)MS;
+    clock_step_ns = MS;
+    assert_int_equal(shmrpc_watch_attach(scene->name, &options, &channel, NULL), SHMRPC_BUSY);
+    clock_step_ns = 0;
+    return clock_ns / MS - 1001;
+}
+
+static void test_SRPC_ATTACH_011_a_busy_channel_is_tried_for_the_time_given(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "busy");
+    attach(&scene);
+    static const int given[] = {0, 1, SHMRPC_CLOSING_GRACE_MS - 1, SHMRPC_CLOSING_GRACE_MS, 400};
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        int64_t least = given[i] > SHMRPC_CLOSING_GRACE_MS ? given[i] : SHMRPC_CLOSING_GRACE_MS;
+        int64_t took = busy_for(&scene, given[i]);
+        assert_in_range(took, least, least + 5);
+    }
+    /* The time is over when it is over: at 100 and, for good, at 300. */
+    struct shmrpc_client_options options = {.wait_busy_ms = 300};
+    struct shmrpc_channel *channel = NULL;
+    clock_looks = 0;
+    clock_step_ns = 100 * MS;
+    assert_int_equal(shmrpc_watch_attach(scene.name, &options, &channel, NULL), SHMRPC_BUSY);
+    clock_step_ns = 0;
+    assert_int_equal(clock_looks, 4);
+    strike(&scene);
+}
+
+/* As far as the six names and the mark go all is well; the handle is what is broken. */
+static void test_a_watch_looks_at_its_channel(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "broken");
+    attach(&scene);
+    scene.server->magic++;
+    expect_check_failure(support_ignore(shmrpc_watch_channel(&scene.keeper)));
+    scene.server->magic--;
+    scene.client->magic++;
+    expect_check_failure(support_ignore(shmrpc_watch_server(scene.client)));
+    scene.client->magic--;
+    strike(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +459,15 @@ int main(void)
         cmocka_unit_test(test_SRPC_SIGBUS_001_truncated_channels_end_as_protocol),
         cmocka_unit_test(test_SRPC_ATTACH_011_SRPC_ATTACH_013_what_an_attach_waits_for),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_LIFE_006_the_names_are_looked_at_every_five_ms, start_clock, stop_clock),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_RECOVER_012_what_stands_still_for_a_slice_is_repaired, start_clock, stop_clock),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_RECOVER_012_a_moment_of_rest_ends_the_suspicion, start_clock, stop_clock),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_ATTACH_011_a_busy_channel_is_tried_for_the_time_given, start_clock, stop_clock),
+        cmocka_unit_test(test_a_watch_looks_at_its_channel),
     };
     support_limit_seconds(60);
     return cmocka_run_group_tests_name("watch", tests, NULL, raw_sweep);
