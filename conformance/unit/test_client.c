@@ -1334,6 +1334,88 @@ static void test_broken_contracts_fire(void **state)
     free(garbage);
 }
 
+/* Each of the 32 digits takes part: over many clients each of its bits is seen both set and clear. */
+static void test_SRPC_ENV_006_ids_use_all_their_bits(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 64, DIGITS = 32 };
+    unsigned set_once[DIGITS] = {0};
+    unsigned clear_once[DIGITS] = {0};
+    unsigned differ = 0;
+    struct scene *scene = set("bits", 0, 1);
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_int_equal(shmrpc_client_call(scene->client, "m", NULL, 0, NULL), SHMRPC_TIMEOUT);
+        /* It was taken back, but its bytes still stand in the slot. */
+        const char *id = strchr(raw_body(&scene->raw, RAW_REQ), ':') + 2;
+        for (int k = 0; k < DIGITS; k++) {
+            unsigned digit = (unsigned)(id[k] <= '9' ? id[k] - '0' : id[k] - 'a' + 10);
+            assert_true(digit < 16);
+            set_once[k] |= digit;
+            clear_once[k] |= ~digit & 15;
+        }
+        differ += memcmp(id, id + DIGITS / 2, DIGITS / 2) != 0;
+        shmrpc_client_close(&scene->client);
+        open_client(scene, 1);
+    }
+    for (int k = 0; k < DIGITS; k++) {
+        assert_int_equal(set_once[k], 15);
+        assert_int_equal(clear_once[k], 15);
+    }
+    assert_int_equal(differ, CLIENTS);
+    strike(scene);
+}
+
+/* The shortest text that an error can have is a text, and it goes with its call. */
+static void test_SRPC_ERR_002_an_error_text_of_one_byte(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"{\"request_id\":%s,\"error\":\"E\"}", NULL};
+    static const char *const own[] = {OWN_OK, NULL};
+    struct scene *scene = set("one", 0, RAW_PATIENCE_MS);
+    const char *data;
+    size_t length;
+    assert_int_equal(call_scripted(scene, lines, NULL), SHMRPC_METHOD_ERROR);
+    assert_string_equal(shmrpc_client_error(scene->client), "E");
+    shmrpc_client_method_error(scene->client, &data, &length);
+    assert_int_equal(length, 1);
+    assert_string_equal(data, "E");
+    assert_int_equal(shmrpc_client_call_json(scene->client, "m", "[]", 2, NULL),
+                     SHMRPC_SERIALIZATION);
+    assert_non_null(strstr(shmrpc_client_error(scene->client), "not one valid JSON object"));
+    assert_int_equal(call_scripted(scene, own, NULL), SHMRPC_OK);
+    assert_string_equal(shmrpc_client_error(scene->client), "");
+    strike(scene);
+}
+
+/* A call that was never sent has no result, not the last one's either. */
+static void test_SRPC_CALL_003_no_result_outlives_its_call(void **state)
+{
+    (void)state;
+    static const char *const own[] = {OWN_OK, NULL};
+    struct scene *scene = set("stale", 0, RAW_PATIENCE_MS);
+    const char *data;
+    size_t length;
+    assert_int_equal(shmrpc_client_result_string(scene->client, &data, &length),
+                     SHMRPC_SERIALIZATION);
+    assert_int_equal(call_scripted(scene, own, NULL), SHMRPC_OK);
+    assert_int_equal(shmrpc_client_result_string(scene->client, &data, &length), SHMRPC_OK);
+    assert_int_equal(shmrpc_client_call_json(scene->client, "m", "[]", 2, NULL),
+                     SHMRPC_SERIALIZATION);
+    assert_int_equal(shmrpc_client_result_string(scene->client, &data, &length),
+                     SHMRPC_SERIALIZATION);
+    strike(scene);
+}
+
+static void test_SRPC_TIME_005_the_shortest_time_out(void **state)
+{
+    (void)state;
+    struct scene *scene = set("shortest", 0, RAW_PATIENCE_MS);
+    assert_int_equal(shmrpc_client_set_timeout(scene->client, 1), SHMRPC_OK);
+    assert_int_equal(shmrpc_client_call(scene->client, "m", NULL, 0, NULL), SHMRPC_TIMEOUT);
+    assert_int_equal(shmrpc_client_set_timeout(scene->client, 0), SHMRPC_INVALID);
+    strike(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1388,6 +1470,10 @@ int main(void)
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_client),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_ENV_006_nor_while_there_is_no_channel),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_ENV_006_ids_use_all_their_bits),
+        cmocka_unit_test(test_SRPC_ERR_002_an_error_text_of_one_byte),
+        cmocka_unit_test(test_SRPC_CALL_003_no_result_outlives_its_call),
+        cmocka_unit_test(test_SRPC_TIME_005_the_shortest_time_out),
     };
     support_limit_seconds(150);
     return cmocka_run_group_tests_name("client", tests, NULL, raw_sweep);
