@@ -36,6 +36,7 @@ struct thread {
 };
 
 static struct thread threads[THREADS];
+static int threads_used;
 
 struct tracer *tracer_new(void)
 {
@@ -54,24 +55,28 @@ bool tracer_close(struct tracer *tracer)
            tracer->action != TRACE_KILL;
 }
 
+/* The slot of a thread, a free one if it is new; null if more live at once than there are slots. */
 static struct thread *thread_of(pid_t id)
 {
-    for (int i = 0; i < THREADS; i++) {
+    struct thread *vacant = NULL;
+    for (int i = 0; i < threads_used; i++) {
         if (threads[i].id == id)
             return &threads[i];
-        if (threads[i].id == 0) {
-            threads[i].id = id;
-            return &threads[i];
-        }
+        if (threads[i].id == 0 && vacant == NULL)
+            vacant = &threads[i];
     }
-    return NULL;
+    if (vacant == NULL && threads_used < THREADS)
+        vacant = &threads[threads_used++];
+    if (vacant != NULL)
+        *vacant = (struct thread){.id = id};
+    return vacant;
 }
 
 static void thread_gone(pid_t id)
 {
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < threads_used; i++)
         if (threads[i].id == id)
-            threads[i].id = -1; /* ids of ended threads are not looked up again */
+            threads[i].id = 0;
 }
 
 /* Calls that a kernel may refuse without telling a lie about the past. Giving back (close, munmap,
@@ -253,13 +258,19 @@ static void at_exit_of_call(struct tracer *tracer, struct thread *thread,
     if (tracer->verb[0] != '\0' && !tracer->closed && !tracer->in_window &&
         thread->number == SYS_read && thread->arguments[0] == 0 && info->exit.rval > 0)
         tracer->in_window = read_verb(tracer, thread, info->exit.rval);
+    if (tracer->in_window)
+        tracer->opened = 1;
 }
 
 static void at_syscall(struct tracer *tracer, pid_t id)
 {
     struct thread *thread = thread_of(id);
     struct __ptrace_syscall_info info;
-    if (thread == NULL || ptrace(PTRACE_GET_SYSCALL_INFO, id, sizeof info, &info) <= 0)
+    if (thread == NULL) {
+        tracer->lost = 1;
+        return;
+    }
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, id, sizeof info, &info) <= 0)
         return;
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
         at_entry(tracer, thread, &info);

@@ -284,6 +284,7 @@ struct tracer {
     _Atomic int turn;      /* TURN_OPEN until the tracer acts or the window is closed by hand */
     volatile pid_t pid;
     volatile int in_window;
+    volatile int opened;   /* the verb was seen */
     volatile int count;    /* system calls seen in the window */
     volatile int reached;
     volatile int64_t number; /* the call it acted on */
@@ -308,11 +309,16 @@ struct patience {
     int64_t ms, begin, until;
     int64_t starved; /* what the port's processes had waited for a CPU; -1: not looked at yet */
     int64_t grace;   /* granted so far */
+    pid_t tree;      /* not 0: this process and its descendants count, not the watched ones */
+    int64_t looked;  /* when, at the tree */
+    int64_t seen;    /* sum over the tree at that time */
 };
 
 /** Count what this process waits for a CPU as a grace. */
 void patience_watch(pid_t pid);
 struct patience patience_begin(int64_t ms);
+/** The same for a process and whatever it starts. */
+struct patience patience_begin_tree(int64_t ms, pid_t pid);
 /** Whether the time and the measured grace are over. */
 bool patience_over(struct patience *patience);
 

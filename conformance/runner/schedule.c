@@ -35,7 +35,8 @@ struct worker {
     struct entry *entry;
     int point, edge;
     bool trace;
-    int64_t until;
+    struct patience patience;
+    bool overdue; /* killed by us */
     struct kit_text output;
 };
 
@@ -223,7 +224,7 @@ static void start_worker(const struct kit_options *options, const struct results
     close(ends[1]);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     struct worker one = {.pid = pid, .fd = ends[0], .entry = entry, .point = point, .edge = edge,
-                         .trace = trace, .until = now_ms() + CASE_SECONDS * 1000};
+                         .trace = trace, .patience = patience_begin_tree(CASE_SECONDS * 1000, pid)};
     entry->running++;
     workers[worker_count++] = one;
 }
@@ -234,9 +235,12 @@ static cJSON *worker_record(struct worker *worker, int status)
     if (record != NULL)
         return record;
     record = cJSON_CreateObject();
-    char *text = kit_format("the worker ended without a verdict (wait status 0x%x)", status);
-    cJSON_AddStringToObject(record, "verdict", "runner-error");
-    cJSON_AddStringToObject(record, "class", "runner-error");
+    bool overdue = worker->overdue;
+    char *text = overdue ? kit_format("the case was not over after %d s and %lld s for want of a CPU",
+                                      CASE_SECONDS, (long long)worker->patience.grace / 1000)
+                         : kit_format("the worker ended without a verdict (wait status 0x%x)", status);
+    cJSON_AddStringToObject(record, "verdict", overdue ? "timeout" : "runner-error");
+    cJSON_AddStringToObject(record, "class", overdue ? "hang" : "runner-error");
     cJSON_AddStringToObject(record, "text", text);
     free(text);
     return record;
@@ -325,9 +329,9 @@ static void poll_workers(void)
         ssize_t got;
         while ((got = read(worker->fd, chunk, sizeof chunk)) > 0)
             text_append(&worker->output, chunk, (size_t)got);
-        if (got < 0 && now_ms() > worker->until) {
+        if (got < 0 && !worker->overdue && patience_over(&worker->patience)) {
             kill(worker->pid, SIGKILL);
-            worker->until += 1000000;
+            worker->overdue = true;
         }
         if (got == 0) {
             end_worker(worker);

@@ -128,22 +128,42 @@ static void write_all(int fd, const char *data, size_t length)
     }
 }
 
-/* Where the sweep's victim ended, and whether there is a next point at all. */
-static void record_point(struct run *run, cJSON *record)
+static const struct tracer *victim_tracer(const struct run *run)
 {
     for (int i = 0; i < run->actor_count; i++) {
         const struct tracer *tracer = run->actors[i].tracer;
-        if (tracer == NULL || tracer->action == TRACE_RECORD)
-            continue;
-        if (tracer->reached) {
-            char *at = kit_format("%s #%d", syscall_name(tracer->number), tracer->ordinal);
-            cJSON_AddStringToObject(record, "at", at);
-            free(at);
-            run->victim_reached = true;
-        } else if (tracer->count < tracer->point) {
-            run->sweep_ended = true;
-        }
+        if (tracer != NULL && tracer->action != TRACE_RECORD)
+            return tracer;
+    }
+    return NULL;
+}
+
+/* Why a run that passed proves nothing about its point, or null. */
+static const char *point_unseen(const struct run *run)
+{
+    const struct tracer *tracer = victim_tracer(run);
+    if (tracer == NULL)
+        return NULL;
+    if (tracer->lost)
+        return "the tracer lost sight of the victim";
+    bool seen = tracer->verb[0] == '\0' || tracer->opened;
+    return seen ? NULL : "the tracer never saw the victim read the verb of the sweep";
+}
+
+/* Where the sweep's victim ended, and whether there is a next point at all: only a run that went well
+ * to its end tells that the window has no such call. */
+static void record_point(struct run *run, enum kit_verdict verdict, cJSON *record)
+{
+    const struct tracer *tracer = victim_tracer(run);
+    if (tracer == NULL)
         return;
+    if (tracer->reached) {
+        char *at = kit_format("%s #%d", syscall_name(tracer->number), tracer->ordinal);
+        cJSON_AddStringToObject(record, "at", at);
+        free(at);
+        run->victim_reached = true;
+    } else if (tracer->count < tracer->point && verdict == VERDICT_PASS) {
+        run->sweep_ended = true;
     }
 }
 
@@ -151,11 +171,17 @@ _Noreturn void run_finish(struct run *run, enum kit_verdict verdict, const char 
                           const char *text)
 {
     cJSON *record = cJSON_CreateObject();
+    const char *unseen = verdict == VERDICT_PASS ? point_unseen(run) : NULL;
+    if (unseen != NULL) {
+        verdict = VERDICT_RUNNER_ERROR;
+        class = "runner-error";
+        text = unseen;
+    }
     cJSON_AddStringToObject(record, "verdict", verdict_names[verdict]);
     cJSON_AddStringToObject(record, "class", class);
     cJSON_AddStringToObject(record, "text", text);
     cJSON_AddNumberToObject(record, "ms", (double)(now_ms() - run->started_ms));
-    record_point(run, record);
+    record_point(run, verdict, record);
     cJSON_AddBoolToObject(record, "sweep_ended", run->sweep_ended);
     cJSON_AddBoolToObject(record, "reached", run->victim_reached);
     if (verdict != VERDICT_PASS && verdict != VERDICT_SKIP)

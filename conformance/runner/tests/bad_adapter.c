@@ -6,6 +6,7 @@
  *   garbage   answers what is no JSON         garbage-later  answers hello, then that
  *   late      answers long after its time     dies           ends at the first verb
  *   dies-later  answers hello, ends at the next verb
+ *   late-later  answers hello, then says ok to everything, each time a second late
  *   closes    closes its output and lives on
  *   yes       says ok to everything           no             refuses everything as not_found
  *   wrong-id  answers with another id         two-bodies     says ok and rpc_error at once
@@ -54,7 +55,9 @@ static void say(const char *id, const char *kind, const char *body)
 static void later(const char *mode, const char *id, const char *verb)
 {
     static const char refusal[] = "{\"class\":\"not_found\",\"text\":\"no\"}";
-    if (strcmp(mode, "yes") == 0)
+    if (strcmp(mode, "late-later") == 0)
+        sleep(1);
+    if (strcmp(mode, "yes") == 0 || strcmp(mode, "late-later") == 0)
         say(id, "ok", yes_body(verb));
     else if (strcmp(mode, "no") == 0)
         say(id, "rpc_error", refusal);

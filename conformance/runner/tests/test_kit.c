@@ -273,6 +273,31 @@ static void a_process_that_sleeps_is_given_nothing(void **state)
     assert_true(patience.grace < 3 * 160);
 }
 
+/* The same for what a process has started: a crowd below one child. */
+static void a_tree_of_processes_is_given_the_time_back(void **state)
+{
+    enum { CROWD = 8, MS = 1500 };
+    (void)state;
+    pid_t top = fork();
+    assert_true(top >= 0);
+    if (top == 0) {
+        cpu_set_t one;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        CPU_ZERO(&one);
+        CPU_SET((size_t)sched_getcpu(), &one);
+        sched_setaffinity(0, sizeof one, &one);
+        for (int i = 0; i < CROWD; i++)
+            start_child(true);
+        for (;;)
+            pause();
+    }
+    struct patience patience = patience_begin_tree(MS, top);
+    while (!patience_over(&patience))
+        sleep_ms(5);
+    end_child(top); /* the crowd goes with it */
+    assert_int_equal(patience.grace, 3 * MS);
+}
+
 /* ---- the whole program -------------------------------------------------------------------------------- */
 
 static int run(const char *arguments, char **output)
@@ -356,6 +381,19 @@ static void an_adapter_that_falls_silent_is_a_timeout(void **state)
 {
     (void)state;
     nothing_passes("silent-later", "timeout", "C-[EN]*", 40);
+}
+
+/* A right answer that comes too late is none: the evidence says how long was waited. */
+static void an_adapter_that_answers_late_is_a_timeout(void **state)
+{
+    (void)state;
+    nothing_passes("late-later", "timeout", "C-[EN]*", 40);
+    char *path = kit_format("%s/out/bad.ndjson", scratch);
+    char *text = file_read(path, NULL);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "within 200 ms"));
+    free(path);
+    free(text);
 }
 
 static void an_adapter_that_dies_is_a_crash(void **state)
@@ -459,36 +497,34 @@ static int names_with(const char *text)
     return count;
 }
 
-static pid_t start_run(const char *mark)
+static pid_t start_run(const char *mark, const char *cases)
 {
     pid_t pid = fork();
     if (pid != 0)
         return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     char *program = kit_format("%s/shmrpc-conformance", build);
     char *adapter = kit_format("%s/conformance-adapters/reference %s", build, mark);
     char *output = kit_format("%s/out", scratch);
-    execl(program, program, "--quiet", "--adapter", adapter, "--output", output, "--case", "C-LEK-0*",
-          (char *)NULL);
+    execl(program, program, "--quiet", "--label", "bad", "--adapter", adapter, "--output", output,
+          "--case", cases, (char *)NULL);
     _exit(127);
 }
 
-static void kill_a_run(bool prefix)
+static void wait_for_workers(const char *mark)
 {
-    char mark[64];
-    snprintf(mark, sizeof mark, "--mark-%d-%d", (int)getpid(), prefix);
-    if (prefix)
-        setenv("SHMRPC_KIT_SANDBOX", "prefix", 1);
-    pid_t pid = start_run(mark);
-    int64_t until = now_ms() + 20000;
-    /* Workers come and go: it is enough to have seen them once. */
+    int64_t until = now_ms() + 60000;
     int seen = 0;
+    /* Workers come and go: it is enough to have seen them once. */
     while ((seen = processes_with(mark)) < 2 && now_ms() < until)
         sleep_ms(5);
     assert_true(seen >= 2);
-    sleep_ms(200);
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    until = now_ms() + 10000;
+}
+
+/* No process, nothing under a name of the kit, and a next run that passes. */
+static void nothing_is_left(const char *mark, bool prefix)
+{
+    int64_t until = now_ms() + 30000;
     while (processes_with(mark) > 0 && now_ms() < until)
         sleep_ms(10);
     assert_int_equal(processes_with(mark), 0);
@@ -498,19 +534,96 @@ static void kill_a_run(bool prefix)
     assert_int_equal(run(arguments, NULL), 0);
     assert_int_equal(names_with("srb_kit"), 0);
     free(arguments);
+}
+
+/* The crash points of a server's start, stop and service, and the leak cases, which hold much at once. */
+static void kill_runs(bool prefix)
+{
+    static const struct {
+        const char *cases;
+        int ms;
+    } moments[] = {{"C-CRP-001", 0}, {"C-CRP-00?", 100}, {"C-LEK-0*", 250}, {"C-CRP-0??", 600},
+                   {"C-LEK-0*", 1200}};
+    if (prefix)
+        setenv("SHMRPC_KIT_SANDBOX", "prefix", 1);
+    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+        char mark[64];
+        snprintf(mark, sizeof mark, "--mark-%d-%d-%zu", (int)getpid(), prefix, i);
+        pid_t pid = start_run(mark, moments[i].cases);
+        wait_for_workers(mark);
+        sleep_ms(moments[i].ms);
+        assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* it is half-way */
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        nothing_is_left(mark, prefix);
+    }
+    unsetenv("SHMRPC_KIT_SANDBOX");
+}
+
+/* A child of the runner that has started an adapter, or 0. */
+static pid_t worker_of(pid_t runner)
+{
+    char *path = kit_format("/proc/%d/task/%d/children", (int)runner, (int)runner);
+    char *workers = file_read(path, NULL);
+    char *at = workers;
+    pid_t found = 0;
+    free(path);
+    for (long pid; found == 0 && at != NULL && (pid = strtol(at, &at, 10)) > 0;) {
+        path = kit_format("/proc/%ld/task/%ld/children", pid, pid);
+        char *adapters = file_read(path, NULL);
+        if (adapters != NULL && adapters[0] != '\0')
+            found = (pid_t)pid;
+        free(path);
+        free(adapters);
+    }
+    free(workers);
+    return found;
+}
+
+/* The run goes on without the worker, and does not call its case passed. */
+static void kill_a_worker(bool prefix)
+{
+    char mark[64];
+    int status = 0;
+    snprintf(mark, sizeof mark, "--mark-%d-%d-worker", (int)getpid(), prefix);
+    if (prefix)
+        setenv("SHMRPC_KIT_SANDBOX", "prefix", 1);
+    pid_t runner = start_run(mark, "C-CRP-001");
+    wait_for_workers(mark);
+    pid_t worker;
+    while ((worker = worker_of(runner)) == 0)
+        assert_int_equal(waitpid(runner, NULL, WNOHANG), 0);
+    assert_int_equal(kill(worker, SIGKILL), 0);
+    assert_int_equal(waitpid(runner, &status, 0), runner);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+    assert_int_equal(count_verdicts("pass"), 0);
+    assert_true(count_verdicts("runner-error") > 0);
+    nothing_is_left(mark, prefix);
     unsetenv("SHMRPC_KIT_SANDBOX");
 }
 
 static void a_run_that_is_killed_leaves_nothing(void **state)
 {
     (void)state;
-    kill_a_run(false);
+    kill_runs(false);
 }
 
 static void a_run_that_is_killed_without_a_sandbox_is_cleaned_by_the_next(void **state)
 {
     (void)state;
-    kill_a_run(true);
+    kill_runs(true);
+}
+
+static void a_worker_that_is_killed_is_an_error_of_the_runner(void **state)
+{
+    (void)state;
+    kill_a_worker(false);
+}
+
+static void a_worker_that_is_killed_without_a_sandbox_leaves_nothing(void **state)
+{
+    (void)state;
+    kill_a_worker(true);
 }
 
 static int prepare(void **state)
@@ -543,10 +656,12 @@ int main(void)
         cmocka_unit_test(the_gate_finds_holes),
         cmocka_unit_test(a_process_that_gets_no_cpu_is_given_the_time_back),
         cmocka_unit_test(a_process_that_sleeps_is_given_nothing),
+        cmocka_unit_test(a_tree_of_processes_is_given_the_time_back),
         cmocka_unit_test(unusable_adapters_are_reported),
         cmocka_unit_test(an_adapter_that_says_ok_to_everything_passes_nothing),
         cmocka_unit_test(an_adapter_that_refuses_everything_passes_nothing),
         cmocka_unit_test(an_adapter_that_falls_silent_is_a_timeout),
+        cmocka_unit_test(an_adapter_that_answers_late_is_a_timeout),
         cmocka_unit_test(an_adapter_that_dies_is_a_crash),
         cmocka_unit_test(an_adapter_that_breaks_the_protocol_fails),
         cmocka_unit_test(check_adapter_judges_adapters),
@@ -554,6 +669,8 @@ int main(void)
         cmocka_unit_test(expectations_must_come_true),
         cmocka_unit_test(a_run_that_is_killed_leaves_nothing),
         cmocka_unit_test(a_run_that_is_killed_without_a_sandbox_is_cleaned_by_the_next),
+        cmocka_unit_test(a_worker_that_is_killed_is_an_error_of_the_runner),
+        cmocka_unit_test(a_worker_that_is_killed_without_a_sandbox_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, prepare, clean);
 }
