@@ -556,7 +556,6 @@ void shmrpc_channel_let_clients_in(struct shmrpc_channel *channel)
 bool shmrpc_channel_names_held(struct shmrpc_channel *channel)
 {
     INVARIANT(shmrpc_channel_check(channel));
-    INVARIANT(shmrpc_channel_check(channel));
     REQUIRE(channel->complete);
     for (enum shmrpc_object i = 0; i < SHMRPC_OBJECT_COUNT; i++) {
         char file[SHMRPC_FILE_NAME_BYTES];

@@ -6,6 +6,7 @@
  * message_capacity(), shmrpc_channel_complete() and shmrpc_channel_attach(); the INVARIANT of
  * in_child(), which would fire in a forked child only.
  */
+#include "child.h"
 #include "raw.h"
 
 #include "channel.h"
@@ -708,6 +709,105 @@ static void test_SRPC_SEM_007_a_slot_that_was_freed_meanwhile_is_told(void **sta
     end_pair(&pair);
 }
 
+/* What a client finds decides: a slot with somebody inside is the server's to repair, and of an
+ * original nobody repairs. */
+static void test_SRPC_ATTACH_012_SRPC_ATTACH_013_each_state_that_a_client_may_find(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned values[4];
+        enum shmrpc_status status;
+    } found[] = {
+        {{0, 0, 1, 0}, SHMRPC_TIMEOUT}, {{1, 0, 0, 0}, SHMRPC_TIMEOUT},
+        {{0, 0, 0, 0}, SHMRPC_TIMEOUT}, {{0, 0, 0, 1}, SHMRPC_TIMEOUT},
+        {{0, 1, 1, 0}, SHMRPC_OK},      {{0, 1, 0, 1}, SHMRPC_OK},
+        {{1, 1, 1, 0}, SHMRPC_OK},      {{1, 0, 1, 1}, SHMRPC_OK},
+        {{0, 1, 0, 0}, SHMRPC_TIMEOUT}, {{1, 0, 1, 0}, SHMRPC_OK},
+    };
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
+        const unsigned *v = found[i].values;
+        const char *name = raw_name("found");
+        struct shmrpc_channel *server = publish(name, 256);
+        struct shmrpc_channel *client = NULL;
+        struct raw raw;
+        raw_open(&raw, name);
+        raw_set_values(&raw, v[0], v[1], v[2], v[3]);
+        assert_int_equal(attach(name, &client), found[i].status);
+        assert_true((client != NULL) == (found[i].status == SHMRPC_OK));
+        raw_close(&raw);
+        shmrpc_channel_close(&client);
+        shmrpc_channel_close(&server);
+    }
+    const char *original = raw_name("original");
+    struct shmrpc_channel *client = NULL;
+    struct raw raw;
+    raw_make_original(original, 256);
+    raw_open(&raw, original);
+    raw_set_values(&raw, 0, 0, 0, 0);
+    assert_int_equal(attach(original, &client), SHMRPC_OK);
+    shmrpc_channel_close(&client);
+    raw_close(&raw);
+    raw_remove(original);
+}
+
+/* The two segments' descriptors carry the locks; the semaphores need none. */
+static void test_SRPC_LIFE_009_a_side_holds_two_descriptors(void **state)
+{
+    (void)state;
+    size_t before = count_descriptors();
+    const char *name = raw_name("two");
+    struct shmrpc_channel *client = NULL;
+    struct shmrpc_channel *server = publish(name, 256);
+    assert_int_equal(count_descriptors(), before + 2);
+    assert_int_equal(attach(name, &client), SHMRPC_OK);
+    assert_int_equal(count_descriptors(), before + 4);
+    shmrpc_channel_close(&client);
+    assert_int_equal(count_descriptors(), before + 2);
+    shmrpc_channel_close(&server);
+    assert_int_equal(count_descriptors(), before);
+}
+
+static void test_SRPC_WAIT_001_all_four_semaphores_have_the_policy(void **state)
+{
+    (void)state;
+    static const enum shmrpc_wait modes[] = {SHMRPC_WAIT_ADAPTIVE, SHMRPC_WAIT_SPIN,
+                                             SHMRPC_WAIT_BLOCK};
+    for (size_t i = 0; i < 3; i++) {
+        struct shmrpc_channel *channel = NULL;
+        assert_int_equal(
+            shmrpc_channel_claim(raw_name("policy"), 256, modes[i], &channel, NULL), SHMRPC_OK);
+        assert_int_equal(channel->request.empty_spin.mode, modes[i]);
+        assert_int_equal(channel->request.full_spin.mode, modes[i]);
+        assert_int_equal(channel->response.empty_spin.mode, modes[i]);
+        assert_int_equal(channel->response.full_spin.mode, modes[i]);
+        shmrpc_channel_close(&channel);
+    }
+}
+
+static void look_in_child(void *argument)
+{
+    struct pair *pair = argument;
+    struct shmrpc_channel *const both[] = {pair->server, pair->client};
+    for (int i = 0; i < 2; i++) {
+        CHILD_CHECK(atomic_load(&both[i]->orphaned));
+        for (enum shmrpc_object k = 0; k < SHMRPC_OBJECT_COUNT; k++) {
+            const struct shmrpc_segment *object = shmrpc_channel_object(both[i], k);
+            CHILD_CHECK(object->map == NULL);
+            CHILD_CHECK(object->fd == -1);
+        }
+    }
+}
+
+static void test_SRPC_FORK_002_SRPC_FORK_003_a_child_keeps_no_map_and_no_descriptor(void **state)
+{
+    (void)state;
+    struct pair pair;
+    make_pair(&pair, "child");
+    child_run(look_in_child, &pair);
+    send(pair.client, "the parent's is whole");
+    end_pair(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -729,6 +829,10 @@ int main(void)
         cmocka_unit_test(
             test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never_mixed),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_ATTACH_012_SRPC_ATTACH_013_each_state_that_a_client_may_find),
+        cmocka_unit_test(test_SRPC_LIFE_009_a_side_holds_two_descriptors),
+        cmocka_unit_test(test_SRPC_WAIT_001_all_four_semaphores_have_the_policy),
+        cmocka_unit_test(test_SRPC_FORK_002_SRPC_FORK_003_a_child_keeps_no_map_and_no_descriptor),
         cmocka_unit_test(test_each_operation_looks_at_its_channel),
         cmocka_unit_test(test_each_operation_looks_at_where_its_channel_stands),
         cmocka_unit_test(test_SRPC_FRAME_008_a_slot_is_freed_without_a_length),

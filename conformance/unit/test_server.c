@@ -1105,6 +1105,57 @@ static void test_broken_contracts_fire(void **state)
     free(garbage);
 }
 
+static enum shmrpc_status give_up(struct shmrpc_call *call, void *user)
+{
+    (void)call;
+    (void)user;
+    return SHMRPC_SYSTEM;
+}
+
+static enum shmrpc_status give_up_with_reason(struct shmrpc_call *call, void *user)
+{
+    bool flag;
+    (void)user;
+    support_ignore(shmrpc_call_bool(call, "flag", &flag));
+    return SHMRPC_SYSTEM;
+}
+
+/* A handler that only returns a status is told of by its text, unless the call knows more. */
+static void test_SRPC_ENV_012_a_status_becomes_the_error_text(void **state)
+{
+    (void)state;
+    struct world world;
+    char expected[256];
+    world_start(&world, "status", 0, 1);
+    assert_int_equal(shmrpc_server_register(world.server, "m", give_up, NULL), SHMRPC_OK);
+    snprintf(expected, sizeof expected,
+             "{\"request_id\":\"i\",\"result\":null,\"error\":\"RPCError: %s\"}",
+             shmrpc_status_text(SHMRPC_SYSTEM));
+    assert_string_equal(world_call(&world, "m", "{}"), expected);
+    assert_int_equal(shmrpc_server_register(world.server, "m", give_up_with_reason, NULL),
+                     SHMRPC_OK);
+    assert_non_null(strstr(world_call(&world, "m", "{}"), "\"error\":\"TypeError: "));
+    world_finish(&world);
+}
+
+/* Names of which one begins another keep apart, in whatever order they came. */
+static void test_SRPC_ENV_011_a_name_that_begins_another(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"abc", "a", "ab", "abcd", "b"};
+    struct world world;
+    world_start(&world, "begins", 0, 0);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(shmrpc_server_register(world.server, names[i],
+                                                i % 2 == 0 ? give_up : give_up_with_reason, NULL),
+                         SHMRPC_OK);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_non_null(strstr(world_call(&world, names[i], "{}"),
+                               i % 2 == 0 ? "\"RPCError: A system" : "\"TypeError: "));
+    assert_non_null(strstr(world_call(&world, "abcde", "{}"), "Unknown method: abcde"));
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1154,6 +1205,8 @@ int main(void)
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_server),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_003_a_handler_may_fork),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_ENV_012_a_status_becomes_the_error_text),
+        cmocka_unit_test(test_SRPC_ENV_011_a_name_that_begins_another),
     };
     support_limit_seconds(120);
     return cmocka_run_group_tests_name("server", tests, NULL, raw_sweep);
