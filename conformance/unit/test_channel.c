@@ -808,6 +808,22 @@ static void test_SRPC_FORK_002_SRPC_FORK_003_a_child_keeps_no_map_and_no_descrip
     end_pair(&pair);
 }
 
+/* A name is read to its end and no further, which the sanitizers see. */
+static void test_SRPC_NAME_001_a_name_is_read_to_its_end(void **state)
+{
+    (void)state;
+    char *exact = strdup(raw_name("exact"));
+    assert_non_null(exact);
+    struct shmrpc_channel *server = publish(exact, 256);
+    struct shmrpc_channel *client = NULL;
+    assert_int_equal(attach(exact, &client), SHMRPC_OK);
+    assert_string_equal(server->name, exact);
+    assert_string_equal(client->name, exact);
+    shmrpc_channel_close(&client);
+    shmrpc_channel_close(&server);
+    free(exact);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -829,6 +845,7 @@ int main(void)
         cmocka_unit_test(
             test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never_mixed),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_NAME_001_a_name_is_read_to_its_end),
         cmocka_unit_test(test_SRPC_ATTACH_012_SRPC_ATTACH_013_each_state_that_a_client_may_find),
         cmocka_unit_test(test_SRPC_LIFE_009_a_side_holds_two_descriptors),
         cmocka_unit_test(test_SRPC_WAIT_001_all_four_semaphores_have_the_policy),

@@ -1416,6 +1416,19 @@ static void test_SRPC_TIME_005_the_shortest_time_out(void **state)
     strike(scene);
 }
 
+/* The name is read to its end and no further, which the sanitizers see. */
+static void test_SRPC_NAME_001_the_name_is_read_to_its_end(void **state)
+{
+    (void)state;
+    struct scene *scene = set("exact", 0, 1);
+    char *exact = strdup(scene->name);
+    assert_non_null(exact);
+    shmrpc_client_close(&scene->client);
+    assert_int_equal(shmrpc_client_open(exact, NULL, &scene->client), SHMRPC_OK);
+    free(exact);
+    strike(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1470,6 +1483,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_client),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_ENV_006_nor_while_there_is_no_channel),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_NAME_001_the_name_is_read_to_its_end),
         cmocka_unit_test(test_SRPC_ENV_006_ids_use_all_their_bits),
         cmocka_unit_test(test_SRPC_ERR_002_an_error_text_of_one_byte),
         cmocka_unit_test(test_SRPC_CALL_003_no_result_outlives_its_call),

@@ -151,6 +151,15 @@ static void test_a_cut_text_ends_with_a_whole_character(void **state)
     assert_int_equal(strlen(error.text), sizeof error.text - 1);
 }
 
+/* Half a character is none, so what stands beside it is left alone, too. */
+static void test_SRPC_SEC_002_a_lone_lead_byte_takes_nothing_with_it(void **state)
+{
+    (void)state;
+    struct shmrpc_error error;
+    support_ignore(shmrpc_error_set(&error, SHMRPC_BUSY, "%s", "\xc2Z \xc2\x7f \xc2"));
+    assert_string_equal(error.text, "\xc2Z \xc2  \xc2");
+}
+
 /* The first and the last lead byte of each length, cut in each place where it can be. */
 static void test_SRPC_SEC_002_every_lead_byte_counts_its_character(void **state)
 {
@@ -220,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_a_long_text_is_cut_and_terminated),
         cmocka_unit_test(test_a_cut_text_ends_with_a_whole_character),
         cmocka_unit_test(test_SRPC_SEC_002_every_lead_byte_counts_its_character),
+        cmocka_unit_test(test_SRPC_SEC_002_a_lone_lead_byte_takes_nothing_with_it),
         cmocka_unit_test(test_assertions),
     };
     return cmocka_run_group_tests_name("error", tests, NULL, NULL);
