@@ -20,7 +20,10 @@ counted apart. Another one must be listed in equivalent.txt with the argument wh
 the original; at most three of a hundred may be listed. The run fails if a survivor is not listed, or a
 listed one was killed or does not exist any more, or the text that it stands for has changed.
 
-Results stay in BUILD/results.json: a run of the same sources and tests goes on where the last one ended.
+Results stay in BUILD/results.json. A mutation is judged anew when its file of src/ has changed or the test
+that killed it; a survivor meets only tests that it has not met, and those that have changed. So a run that
+was interrupted goes on, and new tests cost little; a change of one file that alters the verdict on another
+is seen only by a run that starts without results (rm -r build/mutation).
 """
 
 import argparse
@@ -170,18 +173,18 @@ passing = {}
 
 
 def judge(argument):
-    """(id, what killed it or None, the test, whether that took sanitizers)"""
-    mutation, hint = argument
-    tests = passing.get(mutation["number"], [])
+    """(id, what killed it or None, the test, labels of the tests that it has met)"""
+    mutation, hint, met = argument
     place = (mutation["file"], mutation["function"])
 
     def worth(item):
         test, seconds = item
         score = 1 + 4 * killers[place + test] + killers[(mutation["file"],) + test]
-        return (test != hint, (seconds[0] + 0.004) / score)
+        return (label(test) != hint, (seconds[0] + 0.004) / score)
     own = "test_" + os.path.splitext(mutation["file"])[0].split("_")[0]
-    tests = [(test, seconds) for test, seconds in sorted(tests, key=worth)
-             if seconds[0] <= SLOW or os.path.basename(test.program).startswith(own)]
+    tests = [(test, seconds) for test, seconds in sorted(passing.get(mutation["number"], []), key=worth)
+             if label(test) not in met and
+             (seconds[0] <= SLOW or os.path.basename(test.program).startswith(own))]
     for sanitized in (False, True):
         for test, seconds in tests:
             problem, _ = run([sanitized_program(test) if sanitized else test.program],
@@ -190,9 +193,9 @@ def judge(argument):
             if problem is not None:
                 killers[place + test] += 1
                 killers[(mutation["file"],) + test] += 1
-                return mutation["id"], problem, test, sanitized
+                return mutation["id"], problem, label(test), []
         tests.sort(key=lambda item: item[1][1])
-    return mutation["id"], None, None, False
+    return mutation["id"], None, None, [label(test) for test, _ in tests]
 
 
 # ---- What the compiler makes of it ------------------------------------------------------------------------
@@ -275,13 +278,12 @@ def find_passing(tests, records):
             passing.setdefault(number, []).append((test, seconds))
 
 
-def fingerprint(programs, mutations):
+def digest_of(*paths):
     digest = hashlib.sha256()
-    for path in programs + sorted(glob.glob(os.path.join(HERE, "*.py"))):
+    for path in paths:
         with open(path, "rb") as stream:
             digest.update(stream.read())
-    digest.update(json.dumps(mutations).encode())
-    return digest.hexdigest()
+    return digest.hexdigest()[:20]
 
 
 def find_tests(programs):
@@ -304,21 +306,39 @@ class Run:
         self.programs = sorted(p for p in glob.glob(os.path.join(self.build, "unit", "test_*"))
                                if os.access(p, os.X_OK) and not p.endswith((".d", ".o")))
         self.tests = list(find_tests(self.programs))
-        self.print = fingerprint(self.programs, self.mutations)
+        unit = os.path.join(ROOT, "conformance", "unit")
+        shared = sorted(p for p in glob.glob(os.path.join(unit, "*.[ch]"))
+                        if not os.path.basename(p).startswith("test_"))
+        digests = {p: digest_of(os.path.join(unit, os.path.basename(p) + ".c"), *shared) for p in self.programs}
+        # What a test is by, and what the mutations of a file are by.
+        self.tested = {label(t): digests[os.path.relpath(t.program)] for t in self.tests}
+        self.mutated = {name: digest_of(os.path.join(ROOT, "src", name)) for name in
+                        {m["file"] for m in self.mutations}}
+        self.print = digest_of(os.path.join(self.build, "copy", "mutations.json"), *self.programs)
         self.file = os.path.join(self.build, "results.json")
-        self.results, self.hints, self.records = {}, {}, {}
+        self.results, self.records = {}, {}
         if os.path.exists(self.file):
             with open(self.file, encoding="utf-8") as stream:
                 kept = json.load(stream)
-            self.hints = kept["hints"]
+            self.results = kept["results"]
             if kept["fingerprint"] == self.print:
-                self.results, self.records = kept["results"], kept["records"]
+                self.records = kept["records"]
         self.saved = time.monotonic()
+
+    def known(self, mutation):
+        """What is known of it: whether that is all, the test that killed it once, tests it has met."""
+        result = self.results.get(mutation["id"])
+        if result is None:
+            return False, None, {}
+        same = result["file"] == self.mutated[mutation["file"]]
+        if result["problem"] is not None:
+            return same and self.tested.get(result["test"]) == result["by"], result["test"], {}
+        met = {t: by for t, by in result["met"].items() if same and self.tested.get(t) == by}
+        return False, None, met
 
     def save(self):
         with open(self.file + ".new", "w", encoding="utf-8") as stream:
-            json.dump({"fingerprint": self.print, "results": self.results, "hints": self.hints,
-                       "records": self.records}, stream)
+            json.dump({"fingerprint": self.print, "results": self.results, "records": self.records}, stream)
         os.rename(self.file + ".new", self.file)
         self.saved = time.monotonic()
 
@@ -355,24 +375,34 @@ class Run:
         return chosen
 
     def judge(self, pool, chosen):
-        work = []
+        work, met_by, killed = [], {}, 0
         for m in chosen:
-            if m["id"] not in self.results:
-                hint = self.hints.get(m["id"])
-                work.append((m, Test(os.path.join(os.path.abspath(self.build), "unit", hint[0]), hint[1]) if hint else None))
-        killed = sum(1 for m in chosen if self.results.get(m["id"], [None])[0] is not None)
-        # Neighbours go to the same worker one after the other, as they are killed by the same tests.
-        for done, (id, problem, test, _) in enumerate(pool.imap_unordered(judge, work, chunksize=4), 1):
-            self.results[id] = [problem, os.path.basename(test.program), test.name] if problem else [None, None, None]
-            if problem:
+            whole, hint, met = self.known(m)
+            met_by[m["id"]] = met
+            if whole:
                 killed += 1
-                self.hints[id] = [os.path.basename(test.program), test.name]
-            self.progress("mutation: %d of %d judged, %d killed" % (len(chosen) - len(work) + done, len(chosen), killed))
+            else:
+                work.append((m, hint, set(met)))
+        done = len(chosen) - len(work)
+        by_id = {m["id"]: m for m in chosen}
+        # Neighbours go to the same worker one after the other, as they are killed by the same tests.
+        for id, problem, test, met in pool.imap_unordered(judge, work, chunksize=4):
+            done += 1
+            old = self.results.get(id, {})
+            file = self.mutated[by_id[id]["file"]]
+            self.results[id] = {"file": file, "problem": problem}
+            if problem is not None:
+                killed += 1
+                self.results[id].update(test=test, by=self.tested[test])
+            else:
+                met_by[id].update((t, self.tested[t]) for t in met)
+                self.results[id].update(met=met_by[id], same=old.get("same") if old.get("file") == file else None)
+            self.progress("mutation: %d of %d judged, %d killed" % (done, len(chosen), killed))
             if time.monotonic() - self.saved > 20:
                 self.save()
-        survivors = [m for m in chosen if self.results[m["id"]][0] is None and self.results[m["id"]][1] is None]
-        for id, same in pool.imap_unordered(same_code, [(m, self.build) for m in survivors]):
-            self.results[id] = [None, "same" if same else "other", None]
+        wanted = [m for m in chosen if self.results[m["id"]]["problem"] is None and self.results[m["id"]]["same"] is None]
+        for id, same in pool.imap_unordered(same_code, [(m, self.build) for m in wanted]):
+            self.results[id]["same"] = same
         self.save()
 
     def report(self, chosen):
@@ -383,12 +413,13 @@ class Run:
         rooms = collections.defaultdict(collections.Counter)
         survivors = []
         for m in chosen:
-            problem, what, _ = self.results[m["id"]]
+            result = self.results[m["id"]]
+            problem = result["problem"]
             if problem is not None:
                 kind = "killed"
                 if m["id"] in listed:
-                    wrong.append("%s is listed as equivalent, but %s kills it" % (m["id"], self.results[m["id"]][2]))
-            elif what == "same":
+                    wrong.append("%s is listed as equivalent, but %s kills it" % (m["id"], result["test"]))
+            elif result["same"]:
                 kind = "same"
             elif m["id"] in listed:
                 kind = "listed"
@@ -405,7 +436,7 @@ class Run:
                 wrong.append("%s is listed as equivalent, but is now:\n  %s" % (id, "\n  ".join(change(by_id[id]))))
             elif len(lines) < 3:
                 wrong.append("%s is listed as equivalent without an argument" % id)
-            elif self.results.get(id, [None, None])[1] == "same":
+            elif self.results.get(id, {}).get("same"):
                 wrong.append("%s is listed as equivalent, but needs no listing: same object code" % id)
         share = len(listed) / len(self.mutations)
         if share > LISTED_AT_MOST:
