@@ -106,6 +106,9 @@ static void clean_up(struct run *run)
 {
     for (int i = 0; i < run->actor_count; i++) {
         struct adapter *adapter = &run->actors[i];
+        /* A child may outlive its adapter; its number may be another's by now, but not in this group. */
+        if (adapter->forked > 1 && getpgid(adapter->forked) == adapter->child)
+            kill(adapter->forked, SIGKILL);
         if (!adapter->alive)
             continue;
         kill(-adapter->child, SIGKILL);

@@ -6,6 +6,7 @@
 #include "adapter.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,12 +330,16 @@ static int in_child(const cJSON *verb, const char *what)
 static _Noreturn void child(const cJSON *verb, const char *what, int there)
 {
     /* The runner must not take this process for the adapter. */
-    close(0);
     close(1);
     close(there); /* fork has returned here: what it does in a child is done */
-    if (strcmp(what, "hold") == 0)
-        for (;;)
-            pause();
+    if (strcmp(what, "hold") == 0) {
+        /* Outlives the adapter, not the runner: without a writer its input hangs up. */
+        struct pollfd input = {0, 0, 0};
+        while (poll(&input, 1, -1) < 0)
+            ;
+        _exit(0);
+    }
+    close(0);
     int code = in_child(verb, what);
     if (strcmp(what, "exit") == 0)
         exit(0); /* with everything that runs at exit */

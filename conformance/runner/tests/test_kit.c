@@ -298,6 +298,38 @@ static void a_tree_of_processes_is_given_the_time_back(void **state)
     assert_int_equal(patience.grace, 3 * MS);
 }
 
+/* ---- the tracer -------------------------------------------------------------------------------------- */
+
+enum { SHORT_LIVES = 700 }; /* more than the tracer knows at once */
+
+static void live_and_die(void *user)
+{
+    (void)user;
+    for (int i = 0; i < SHORT_LIVES; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+            _exit(1);
+    }
+    _exit(0);
+}
+
+static void the_tracer_follows_any_number_of_short_lives(void **state)
+{
+    (void)state;
+    struct tracer *tracer = tracer_new();
+    tracer->armed = 1;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        tracer_main(tracer, live_and_die, NULL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(WIFEXITED(tracer->status) && WEXITSTATUS(tracer->status) == 0);
+    assert_int_equal(tracer->lost, 0);
+    assert_true(tracer->count >= 3 * SHORT_LIVES); /* a fork, a wait and an exit each */
+}
+
 /* ---- the whole program -------------------------------------------------------------------------------- */
 
 static int run(const char *arguments, char **output)
@@ -392,6 +424,20 @@ static void an_adapter_that_answers_late_is_a_timeout(void **state)
     char *text = file_read(path, NULL);
     assert_non_null(text);
     assert_non_null(strstr(text, "within 200 ms"));
+    free(path);
+    free(text);
+}
+
+/* Nothing is known of a crash point that was not reached: the sweep goes on, until it has failed often. */
+static void a_sweep_that_hangs_is_not_at_its_end(void **state)
+{
+    (void)state;
+    nothing_passes("silent-later", "timeout", "C-CRP-001", 1);
+    char *path = kit_format("%s/out/bad.ndjson", scratch);
+    char *text = file_read(path, NULL);
+    const char *failed = text != NULL ? strstr(text, "\"failed_points\":") : NULL;
+    assert_non_null(failed);
+    assert_true(atoi(failed + strlen("\"failed_points\":")) >= 8);
     free(path);
     free(text);
 }
@@ -497,7 +543,7 @@ static int names_with(const char *text)
     return count;
 }
 
-static pid_t start_run(const char *mark, const char *cases)
+static pid_t start_run(const char *mark, const char *cases, const char *times)
 {
     pid_t pid = fork();
     if (pid != 0)
@@ -507,7 +553,7 @@ static pid_t start_run(const char *mark, const char *cases)
     char *adapter = kit_format("%s/conformance-adapters/reference %s", build, mark);
     char *output = kit_format("%s/out", scratch);
     execl(program, program, "--quiet", "--label", "bad", "--adapter", adapter, "--output", output,
-          "--case", cases, (char *)NULL);
+          "--case", cases, "--repeat", times, (char *)NULL);
     _exit(127);
 }
 
@@ -536,20 +582,21 @@ static void nothing_is_left(const char *mark, bool prefix)
     free(arguments);
 }
 
-/* The crash points of a server's start, stop and service, and the leak cases, which hold much at once. */
+/* The crash points of a server's start, stop and service, and the leak cases, which hold much at once;
+ * and children that outlive their adapter. */
 static void kill_runs(bool prefix)
 {
     static const struct {
         const char *cases;
         int ms;
     } moments[] = {{"C-CRP-001", 0}, {"C-CRP-00?", 100}, {"C-LEK-0*", 250}, {"C-CRP-0??", 600},
-                   {"C-LEK-0*", 1200}};
+                   {"C-LEK-0*", 1200}, {"C-FRK-00[56]", 0}, {"C-FRK-00[56]", 150}};
     if (prefix)
         setenv("SHMRPC_KIT_SANDBOX", "prefix", 1);
     for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
         char mark[64];
         snprintf(mark, sizeof mark, "--mark-%d-%d-%zu", (int)getpid(), prefix, i);
-        pid_t pid = start_run(mark, moments[i].cases);
+        pid_t pid = start_run(mark, moments[i].cases, "20");
         wait_for_workers(mark);
         sleep_ms(moments[i].ms);
         assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* it is half-way */
@@ -588,7 +635,7 @@ static void kill_a_worker(bool prefix)
     snprintf(mark, sizeof mark, "--mark-%d-%d-worker", (int)getpid(), prefix);
     if (prefix)
         setenv("SHMRPC_KIT_SANDBOX", "prefix", 1);
-    pid_t runner = start_run(mark, "C-CRP-001");
+    pid_t runner = start_run(mark, "C-CRP-001", "1");
     wait_for_workers(mark);
     pid_t worker;
     while ((worker = worker_of(runner)) == 0)
@@ -657,11 +704,13 @@ int main(void)
         cmocka_unit_test(a_process_that_gets_no_cpu_is_given_the_time_back),
         cmocka_unit_test(a_process_that_sleeps_is_given_nothing),
         cmocka_unit_test(a_tree_of_processes_is_given_the_time_back),
+        cmocka_unit_test(the_tracer_follows_any_number_of_short_lives),
         cmocka_unit_test(unusable_adapters_are_reported),
         cmocka_unit_test(an_adapter_that_says_ok_to_everything_passes_nothing),
         cmocka_unit_test(an_adapter_that_refuses_everything_passes_nothing),
         cmocka_unit_test(an_adapter_that_falls_silent_is_a_timeout),
         cmocka_unit_test(an_adapter_that_answers_late_is_a_timeout),
+        cmocka_unit_test(a_sweep_that_hangs_is_not_at_its_end),
         cmocka_unit_test(an_adapter_that_dies_is_a_crash),
         cmocka_unit_test(an_adapter_that_breaks_the_protocol_fails),
         cmocka_unit_test(check_adapter_judges_adapters),
