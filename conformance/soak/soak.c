@@ -116,6 +116,16 @@ static bool quiet(uint32_t epoch)
     return epoch % 2 == 0 && epoch == channel->settled && epoch == channel->epoch;
 }
 
+/* The epoch in which this client's handle is known to have met sound objects: it succeeded in it, or
+ * was opened when the channel had. The success of another client does not tell: a handle may still
+ * stand in the objects of a server that is dead since, as a hostile peer left them. */
+static uint32_t sound_epoch = UINT32_MAX;
+
+static bool must_be_right(uint32_t epoch)
+{
+    return quiet(epoch) && epoch == sound_epoch;
+}
+
 /* ---- the server */
 
 static enum shmrpc_status echo(struct shmrpc_call *call, void *user)
@@ -139,6 +149,16 @@ static enum shmrpc_status echo(struct shmrpc_call *call, void *user)
     if (number < NUMBERS && atomic_fetch_or(&channel->ran[number / 32], bit) & bit && quiet(epoch))
         note(&channel->wrong, "call", "ran twice");
     return shmrpc_call_answer_json(call, payload.text, payload.length);
+}
+
+/* A server that has no handler yet keeps a request to end until it has one. */
+static void mask_terminate(int how)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(how, &signals, NULL);
 }
 
 static void on_term(int number)
@@ -165,6 +185,7 @@ static int server_body(void *context)
         return 1;
     }
     sigaction(SIGTERM, &action, NULL);
+    mask_terminate(SIG_UNBLOCK);
     status = shmrpc_server_run(serving);
     if (status != SHMRPC_OK && quiet(channel->epoch))
         note(&channel->wrong, "a server stopped", shmrpc_server_error(serving));
@@ -186,7 +207,7 @@ static void succeeded(uint32_t epoch)
     channel->answers++;
     channel->answered_ns = now_ns();
     if (epoch % 2 == 0 && epoch == channel->epoch)
-        channel->settled = epoch;
+        channel->settled = sound_epoch = epoch;
     if (atomic_exchange(&channel->broken, 0))
         channel->recoveries++;
 }
@@ -221,7 +242,7 @@ static void one_call(struct shmrpc_client *client, uint32_t number)
         if (shmrpc_client_result_string(client, &answer, &answered) == SHMRPC_OK &&
             answered == length && memcmp(answer, payload, length) == 0)
             succeeded(epoch);
-        else if (quiet(epoch))
+        else if (must_be_right(epoch))
             note(&channel->wrong, "client", "another answer than the call's");
         break;
     case SHMRPC_PEER_GONE_NOT_STARTED:
@@ -232,7 +253,7 @@ static void one_call(struct shmrpc_client *client, uint32_t number)
         sleep_us(500);
         break;
     default:
-        if (quiet(epoch))
+        if (must_be_right(epoch))
             note(&channel->wrong, shmrpc_status_name(status), shmrpc_client_error(client));
     }
 }
@@ -247,11 +268,13 @@ static void one_turn(unsigned place)
     options.error = &error;
     options.wait_for_server_ms = 1000;
     options.wait_busy_ms = 1000;
+    uint32_t epoch = channel->epoch;
+    sound_epoch = quiet(epoch) ? epoch : UINT32_MAX;
     enum shmrpc_status status = shmrpc_client_open(channel->name, &options, &client);
 
     if (status != SHMRPC_OK) {
         if (status != SHMRPC_NOT_FOUND && status != SHMRPC_BUSY && status != SHMRPC_TIMEOUT &&
-            quiet(channel->epoch))
+            must_be_right(epoch))
             note(&channel->wrong, "a client did not attach", error.text);
         sleep_us(500);
         return;
@@ -339,7 +362,9 @@ static int hostile_body(void *context)
 
 static void start_server(int i)
 {
+    mask_terminate(SIG_BLOCK);
     server_pid[i] = spawn(server_body, channels[i]);
+    mask_terminate(SIG_UNBLOCK);
 }
 
 static void start_client(int i, unsigned place)
@@ -373,8 +398,10 @@ static void end_in_order(int i, pid_t pid, const char *what)
     if (status < 0)
         hung(i, what);
     else if (status != 0) {
+        char text[64];
         channel = channels[i];
-        note(&channels[i]->wrong, what, "ended with a status");
+        snprintf(text, sizeof text, "ended with status %d", status);
+        note(&channels[i]->wrong, what, text);
     }
 }
 
