@@ -620,6 +620,7 @@ static void test_broken_contracts_fire(void **state)
 
 struct commit {
     struct raw *raw;
+    const char *name;
     bool error;
     enum shmrpc_status status;
 };
@@ -740,6 +741,83 @@ static void test_no_value_is_decoded_behind_its_handler(void **state)
     world_finish(&world);
 }
 
+static enum shmrpc_status error_twice(struct shmrpc_call *call, void *user)
+{
+    enum shmrpc_status *status = user;
+    status[0] = shmrpc_call_answer_error(call, "E", 1);
+    status[1] = shmrpc_call_answer_error(call, "E", 1);
+    return SHMRPC_OK;
+}
+
+static int count_of(const char *text, const char *part)
+{
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at += strlen(part))
+        count++;
+    return count;
+}
+
+/* Told to the handler each time, waited for and logged once. */
+static void test_SRPC_RECOVER_009_a_dropped_error_is_told_and_dropped_once(void **state)
+{
+    (void)state;
+    struct world world;
+    enum shmrpc_status status[2] = {SHMRPC_OK, SHMRPC_OK};
+    world_start(&world, "dropped", 4096, 40);
+    raw_write(&world.raw, RAW_RESP, "other", 5);
+    raw_set_values(&world.raw, 1, 0, 0, 1);
+    assert_string_equal(call_with(&world, error_twice, status, "{}"), "other");
+    assert_int_equal(status[0], SHMRPC_TIMEOUT);
+    assert_int_equal(status[1], SHMRPC_TIMEOUT);
+    assert_int_equal(count_of(world.log, "dropped a response"), 1);
+    world_finish(&world);
+}
+
+static enum shmrpc_status lose_a_name(struct shmrpc_call *call, void *user)
+{
+    struct commit *commit = user;
+    raw_unlink(commit->name, RAW_REQ_FULL);
+    commit->status = shmrpc_call_answer_null(call);
+    return SHMRPC_OK;
+}
+
+/* A lost name ends no wait for a response slot: the call in hand is finished first. */
+static void test_SRPC_SIGNAL_002_a_lost_name_does_not_end_the_call_in_hand(void **state)
+{
+    (void)state;
+    struct world world;
+    struct commit commit = {.raw = &world.raw};
+    world_start(&world, "lost", 4096, 300);
+    commit.name = world.name;
+    raw_write(&world.raw, RAW_RESP, "other", 5);
+    raw_set_values(&world.raw, 1, 0, 0, 1);
+    assert_int_equal(shmrpc_server_register(world.server, "m", lose_a_name, &commit), SHMRPC_OK);
+    static const char request[] = "{\"request_id\":\"i\",\"method\":\"m\",\"params\":{}}";
+    assert_true(raw_send(&world.raw, RAW_REQ, request, sizeof request - 1, 0));
+    assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_OK);
+    assert_int_equal(commit.status, SHMRPC_TIMEOUT);
+    world_finish(&world);
+}
+
+static enum shmrpc_status finish_without_id(struct shmrpc_call *call, void *user)
+{
+    size_t length = call->request.id.length;
+    (void)user;
+    call->request.id.length = 0;
+    expect_check_failure(shmrpc_call_finish(call));
+    call->request.id.length = length;
+    return shmrpc_call_answer_null(call);
+}
+
+static void test_a_call_without_an_id_is_never_finished(void **state)
+{
+    (void)state;
+    struct world world;
+    world_start(&world, "noid", 0, 0);
+    assert_result(call_with(&world, finish_without_id, NULL, "{}"), "null");
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -754,6 +832,9 @@ int main(void)
         cmocka_unit_test(test_SRPC_RECOVER_009_an_occupied_slot_is_a_time_out),
         cmocka_unit_test(test_SRPC_JSON_007_SRPC_JSON_015_levels_of_results_and_parameters),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_RECOVER_009_a_dropped_error_is_told_and_dropped_once),
+        cmocka_unit_test(test_SRPC_SIGNAL_002_a_lost_name_does_not_end_the_call_in_hand),
+        cmocka_unit_test(test_a_call_without_an_id_is_never_finished),
         cmocka_unit_test(test_SRPC_SEM_007_an_answer_that_cannot_be_posted_is_told),
         cmocka_unit_test(test_SRPC_ENV_017_half_a_value_is_said_to_be_none),
         cmocka_unit_test(test_SRPC_ENV_012_a_long_name_is_shown_in_part),
