@@ -9,6 +9,7 @@
  */
 #include "raw.h"
 
+#include "../../src/wait.h"
 #include "shmrpc.h"
 
 #include <errno.h>
@@ -1429,6 +1430,52 @@ static void test_SRPC_NAME_001_the_name_is_read_to_its_end(void **state)
     strike(scene);
 }
 
+/* A clock on which every look costs ten seconds, and beside which a peer answers at once, always in
+ * another call's name. */
+static struct raw *flooded;
+static int foreign_responses;
+static int64_t flood_clock_ns;
+
+static int look_and_flood(clockid_t clock, struct timespec *now)
+{
+    static const char foreign[] = "{\"request_id\":\"other\",\"result\":1,\"error\":null}";
+    (void)clock;
+    flood_clock_ns += INT64_C(10000000000);
+    *now = (struct timespec){.tv_sec = flood_clock_ns / 1000000000};
+    if (foreign_responses < 1000 && raw_value(flooded, RAW_RESP_EMPTY) == 1 &&
+        raw_send(flooded, RAW_RESP, foreign, sizeof foreign - 1, 0))
+        foreign_responses++;
+    return 0;
+}
+
+static void test_SRPC_CALL_005_SRPC_CALL_006_not_one_foreign_response_behind_the_deadline(
+    void **state)
+{
+    (void)state;
+    struct scene *scene = set("behind", 0, 1000);
+    struct shmrpc_wait_calls real = shmrpc_wait_calls;
+    flooded = &scene->raw;
+    foreign_responses = 0;
+    shmrpc_wait_calls.clock = look_and_flood;
+    enum shmrpc_status status = shmrpc_client_call(scene->client, "m", NULL, 0, NULL);
+    shmrpc_wait_calls = real;
+    assert_int_equal(status, SHMRPC_TIMEOUT);
+    assert_true(foreign_responses <= 3);
+    strike(scene);
+}
+
+/* Where nothing is broken a client stays where it is after a time-out. */
+static void test_SRPC_CALL_010_a_time_out_alone_lets_no_channel_go(void **state)
+{
+    (void)state;
+    struct scene *scene = set("stays", 0, 1);
+    size_t bytes = shmrpc_client_buffer_bytes(scene->client);
+    assert_true(bytes > 0);
+    assert_int_equal(shmrpc_client_call(scene->client, "m", NULL, 0, NULL), SHMRPC_TIMEOUT);
+    assert_int_equal(shmrpc_client_buffer_bytes(scene->client), bytes);
+    strike(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1483,6 +1530,9 @@ int main(void)
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_client),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_ENV_006_nor_while_there_is_no_channel),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(
+            test_SRPC_CALL_005_SRPC_CALL_006_not_one_foreign_response_behind_the_deadline),
+        cmocka_unit_test(test_SRPC_CALL_010_a_time_out_alone_lets_no_channel_go),
         cmocka_unit_test(test_SRPC_NAME_001_the_name_is_read_to_its_end),
         cmocka_unit_test(test_SRPC_ENV_006_ids_use_all_their_bits),
         cmocka_unit_test(test_SRPC_ERR_002_an_error_text_of_one_byte),
