@@ -59,45 +59,57 @@ static enum shmrpc_status two_numbers(struct shmrpc_call *call, const char *firs
     return status != SHMRPC_OK ? status : tool_number_param(call, second, b);
 }
 
-enum shmrpc_status tool_add(struct shmrpc_call *call, struct tool_service *service)
+enum operation {
+    ADD,
+    SUBTRACT,
+    MULTIPLY
+};
+
+/* The operations that stay exact between integers. Only additions count as work (see count). */
+static enum shmrpc_status calculate(struct shmrpc_call *call, struct tool_service *service,
+                                    enum operation operation)
 {
     struct tool_number a, b;
     enum shmrpc_status status = two_numbers(call, "a", "b", &a, &b);
     if (status != SHMRPC_OK)
         return status;
-    if (!a.integer || !b.integer)
-        return tool_completed(service, tool_answer_real(call, a.real + b.real));
-    __int128 sum;
-    bool overflow = __builtin_add_overflow(a.exact, b.exact, &sum);
-    return tool_completed(service, answer_exact(call, overflow, sum));
+    __int128 exact = 0;
+    double real = 0;
+    bool overflow = false;
+    switch (operation) {
+    case ADD:
+        overflow = __builtin_add_overflow(a.exact, b.exact, &exact);
+        real = a.real + b.real;
+        break;
+    case SUBTRACT:
+        overflow = __builtin_sub_overflow(a.exact, b.exact, &exact);
+        real = a.real - b.real;
+        break;
+    case MULTIPLY:
+        overflow = __builtin_mul_overflow(a.exact, b.exact, &exact);
+        real = a.real * b.real;
+        break;
+    }
+    if (a.integer && b.integer)
+        status = answer_exact(call, overflow, exact);
+    else
+        status = tool_answer_real(call, real);
+    return operation == ADD ? tool_completed(service, status) : status;
+}
+
+enum shmrpc_status tool_add(struct shmrpc_call *call, struct tool_service *service)
+{
+    return calculate(call, service, ADD);
 }
 
 enum shmrpc_status tool_subtract(struct shmrpc_call *call, struct tool_service *service)
 {
-    (void)service;
-    struct tool_number a, b;
-    enum shmrpc_status status = two_numbers(call, "a", "b", &a, &b);
-    if (status != SHMRPC_OK)
-        return status;
-    if (!a.integer || !b.integer)
-        return tool_answer_real(call, a.real - b.real);
-    __int128 difference;
-    bool overflow = __builtin_sub_overflow(a.exact, b.exact, &difference);
-    return answer_exact(call, overflow, difference);
+    return calculate(call, service, SUBTRACT);
 }
 
 enum shmrpc_status tool_multiply(struct shmrpc_call *call, struct tool_service *service)
 {
-    (void)service;
-    struct tool_number a, b;
-    enum shmrpc_status status = two_numbers(call, "a", "b", &a, &b);
-    if (status != SHMRPC_OK)
-        return status;
-    if (!a.integer || !b.integer)
-        return tool_answer_real(call, a.real * b.real);
-    __int128 product;
-    bool overflow = __builtin_mul_overflow(a.exact, b.exact, &product);
-    return answer_exact(call, overflow, product);
+    return calculate(call, service, MULTIPLY);
 }
 
 enum shmrpc_status tool_divide(struct shmrpc_call *call, struct tool_service *service)
