@@ -12,6 +12,7 @@
 #include "channel.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct shmrpc_channel *publish(const char *name, size_t bytes)
@@ -723,6 +725,7 @@ static void test_SRPC_ATTACH_012_SRPC_ATTACH_013_each_state_that_a_client_may_fi
         {{0, 1, 1, 0}, SHMRPC_OK},      {{0, 1, 0, 1}, SHMRPC_OK},
         {{1, 1, 1, 0}, SHMRPC_OK},      {{1, 0, 1, 1}, SHMRPC_OK},
         {{0, 1, 0, 0}, SHMRPC_TIMEOUT}, {{1, 0, 1, 0}, SHMRPC_OK},
+        {{1, 0, 1, 2}, SHMRPC_OK}, /* a stray post; one token of it is left */
     };
     for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
         const unsigned *v = found[i].values;
@@ -824,6 +827,68 @@ static void test_SRPC_NAME_001_a_name_is_read_to_its_end(void **state)
     free(exact);
 }
 
+static void test_what_holds_of_a_whole_channel(void **state)
+{
+    (void)state;
+    struct pair pair;
+    make_pair(&pair, "whole");
+    void **const maps[] = {&pair.client->request.segment.map, &pair.client->response.full.map};
+    assert_true(shmrpc_channel_check(pair.client));
+    for (int i = 0; i < 2; i++) {
+        void *map = *maps[i];
+        *maps[i] = NULL;
+        assert_false(shmrpc_channel_check(pair.client));
+        *maps[i] = map;
+    }
+    end_pair(&pair);
+}
+
+static void test_SRPC_LIMIT_003_the_largest_buffer_is_in_range(void **state)
+{
+    (void)state;
+    assert_int_equal(shmrpc_channel_check_options("x", SHMRPC_MAX_BUFFER_BYTES, 128,
+                                                  SHMRPC_WAIT_BLOCK, NULL),
+                     SHMRPC_OK);
+    assert_int_equal(shmrpc_channel_check_options("x", (size_t)SHMRPC_MAX_BUFFER_BYTES + 1, 128,
+                                                  SHMRPC_WAIT_BLOCK, NULL),
+                     SHMRPC_INVALID);
+}
+
+/* A length word and one byte are a channel, whatever somebody wants with it. */
+static void test_SRPC_ATTACH_006_SRPC_LIMIT_004_the_smallest_segments(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {5, 31, 4};
+    for (size_t i = 0; i < 3; i++) {
+        struct shmrpc_channel *client = NULL;
+        const char *name = raw_name("small");
+        raw_make_original(name, sizes[i]);
+        assert_int_equal(attach(name, &client), sizes[i] > 4 ? SHMRPC_OK : SHMRPC_NOT_FOUND);
+        if (client != NULL)
+            assert_int_equal(client->capacity, sizes[i] - 4);
+        shmrpc_channel_close(&client);
+        raw_remove(name);
+    }
+}
+
+static void attach_without_locks(void *name)
+{
+    struct shmrpc_channel *client = NULL;
+    child_refuse(SYS_fcntl, 1, F_OFD_SETLK, ENOLCK);
+    CHILD_CHECK(attach(name, &client) == SHMRPC_SYSTEM);
+    CHILD_CHECK(client == NULL);
+}
+
+static void test_SRPC_ATTACH_010_no_lock_no_client(void **state)
+{
+    (void)state;
+    char name[300];
+    snprintf(name, sizeof name, "%s", raw_name("nolock"));
+    raw_make_original(name, 256);
+    child_run(attach_without_locks, name);
+    raw_remove(name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -845,6 +910,10 @@ int main(void)
         cmocka_unit_test(
             test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never_mixed),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_what_holds_of_a_whole_channel),
+        cmocka_unit_test(test_SRPC_LIMIT_003_the_largest_buffer_is_in_range),
+        cmocka_unit_test(test_SRPC_ATTACH_006_SRPC_LIMIT_004_the_smallest_segments),
+        cmocka_unit_test(test_SRPC_ATTACH_010_no_lock_no_client),
         cmocka_unit_test(test_SRPC_NAME_001_a_name_is_read_to_its_end),
         cmocka_unit_test(test_SRPC_ATTACH_012_SRPC_ATTACH_013_each_state_that_a_client_may_find),
         cmocka_unit_test(test_SRPC_LIFE_009_a_side_holds_two_descriptors),

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- Both kinds of server ------------------------------------------------------------------- */
@@ -1354,7 +1355,10 @@ static void test_SRPC_ENV_006_ids_use_all_their_bits(void **state)
             set_once[k] |= digit;
             clear_once[k] |= ~digit & 15;
         }
-        differ += memcmp(id, id + DIGITS / 2, DIGITS / 2) != 0;
+        char halves[2][DIGITS / 2 + 1] = {{0}};
+        memcpy(halves[0], id, DIGITS / 2);
+        memcpy(halves[1], id + DIGITS / 2, DIGITS / 2);
+        differ += strtoull(halves[1], NULL, 16) - strtoull(halves[0], NULL, 16) > 1000;
         shmrpc_client_close(&scene->client);
         open_client(scene, 1);
     }
@@ -1476,6 +1480,25 @@ static void test_SRPC_CALL_010_a_time_out_alone_lets_no_channel_go(void **state)
     strike(scene);
 }
 
+static void open_without_randomness(void *name)
+{
+    struct shmrpc_client *client = NULL;
+    child_refuse(SYS_getrandom, -1, 0, ENOSYS);
+    CHILD_CHECK(shmrpc_client_open(name, NULL, &client) == SHMRPC_SYSTEM);
+    CHILD_CHECK(client == NULL);
+}
+
+static void test_SRPC_ENV_006_without_random_numbers_there_are_no_ids(void **state)
+{
+    (void)state;
+    struct scene *scene = set("random", 0, 1);
+    char name[300];
+    snprintf(name, sizeof name, "%s", scene->name);
+    shmrpc_client_close(&scene->client);
+    child_run(open_without_randomness, name);
+    strike(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1530,6 +1553,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_client),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_ENV_006_nor_while_there_is_no_channel),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_ENV_006_without_random_numbers_there_are_no_ids),
         cmocka_unit_test(
             test_SRPC_CALL_005_SRPC_CALL_006_not_one_foreign_response_behind_the_deadline),
         cmocka_unit_test(test_SRPC_CALL_010_a_time_out_alone_lets_no_channel_go),
