@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -549,6 +550,10 @@ static pid_t start_run(const char *mark, const char *cases, const char *times)
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* Its totals are none of ours, and whoever runs this program adds up what it prints. */
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere < 0 || dup2(nowhere, STDOUT_FILENO) < 0 || dup2(nowhere, STDERR_FILENO) < 0)
+        _exit(127);
     char *program = kit_format("%s/shmrpc-conformance", build);
     char *adapter = kit_format("%s/conformance-adapters/reference %s", build, mark);
     char *output = kit_format("%s/out", scratch);
