@@ -17,14 +17,18 @@ struct shmrpc_wait_calls shmrpc_wait_calls = {
 enum {
     SPINS_BEFORE_CLOCK = 48, /* about a microsecond; the common exchange ends within it */
     SPINS_BETWEEN_LOOKS = 32,
-    SPIN_FAILURES = 100, /* about 5 ms: time for the scheduler to part two sides on one CPU */
-    SPIN_PROBES = 20,    /* of them after a pause */
+    SPIN_FAILURES = 12,
+    SPIN_CROWDED = 3, /* of them, before the scheduler is made to part two sides on one CPU */
     SPIN_PAUSE_LEAST = 16,
-    SPIN_PAUSE_MOST = 1024,
+    SPIN_PAUSE_MOST = 4096,
+    PARTING_MS = 5, /* a tick of the scheduler, with room */
+    SOON_NS = 20000,
+    CLOSE_NS = 250000,
     FIRST_SLICE_MS = 10,
     GLIBC_SHARED = 128 /* SRPC-SEM-004: the word at offset 8 of a process-shared semaphore */
 };
 _Static_assert((int)FIRST_SLICE_MS <= (int)SHMRPC_SLICE_MS, "slices grow");
+_Static_assert((int)PARTING_MS < (int)FIRST_SLICE_MS, "the watch is asked in time");
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
@@ -106,7 +110,7 @@ void shmrpc_spin_init(struct shmrpc_spin *spin, enum shmrpc_wait mode)
     /* More CPUs than a cpu_set_t holds make the call fail; then there is more than one. */
     bool one = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) == 1;
     /* SRPC-WAIT-002: where the peer cannot run while we spin, spinning only delays it. */
-    *spin = (struct shmrpc_spin){mode, !one && mode != SHMRPC_WAIT_BLOCK, 0, 0, 0};
+    *spin = (struct shmrpc_spin){.mode = mode, .may_spin = !one && mode != SHMRPC_WAIT_BLOCK};
     ENSURE(!spin->may_spin || mode != SHMRPC_WAIT_BLOCK);
 }
 
@@ -195,27 +199,63 @@ static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
     return errno == ETIMEDOUT ? SHMRPC_TIMEOUT : SHMRPC_PROTOCOL;
 }
 
-/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not, be
- * it that tokens take long or that the peer needs this very CPU, stop the spinning for a number of
- * waits, which doubles with every further failure; then it is tried again. */
+/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not stop
+ * the spinning for a number of waits, which doubles with every further failure; then it is tried
+ * again. */
 static void learn(struct shmrpc_spin *spin, bool met)
 {
     REQUIRE(spin->may_spin);
     REQUIRE(spin->skip == 0);
     if (met) {
         spin->failures = 0;
+        spin->crowded = 0;
         spin->pause = 0;
         return;
     }
     if (++spin->failures < SPIN_FAILURES)
         return;
-    spin->failures = SPIN_FAILURES - SPIN_PROBES;
+    spin->failures = 0;
+    spin->crowded = 0;
     spin->pause = spin->pause == 0 ? SPIN_PAUSE_LEAST : spin->pause * 2;
     if (spin->pause > SPIN_PAUSE_MOST)
         spin->pause = SPIN_PAUSE_MOST;
     spin->skip = spin->pause;
     ENSURE(spin->skip > 0);
     ENSURE(spin->skip <= SPIN_PAUSE_MOST);
+}
+
+/* Where the peer needs this very CPU, its tokens come as soon as this side sleeps, one call close
+ * upon the other. Sleeping in turn, the two would stay together for good; but of two that stay
+ * runnable for a tick, the scheduler moves one to a free CPU. So after a few such tokens one spin is
+ * that long, once before the next pause. A peer that is only slow is not waited for in this way. */
+static void learn_sleep(struct shmrpc_spin *spin, int64_t asleep)
+{
+    REQUIRE(spin->mode == SHMRPC_WAIT_ADAPTIVE);
+    REQUIRE(asleep >= spin->awake_ns);
+    int64_t last = spin->awake_ns;
+    spin->awake_ns = shmrpc_now_ns();
+    bool near = spin->awake_ns - asleep < SOON_NS && asleep - last < CLOSE_NS;
+    if (near || spin->crowded > SPIN_CROWDED)
+        spin->crowded++;
+    else
+        spin->crowded = 0;
+    ENSURE(spin->awake_ns >= asleep);
+}
+
+/* The spin of the adaptive policy. Returns whether the semaphore was taken. */
+static bool spin_adaptively(sem_t *semaphore, struct shmrpc_spin *spin,
+                            const struct shmrpc_deadline *deadline, int64_t *now)
+{
+    REQUIRE(spin->mode == SHMRPC_WAIT_ADAPTIVE);
+    bool parting = spin->crowded == SPIN_CROWDED;
+    int64_t limit = parting ? PARTING_MS * NS_PER_MS : SHMRPC_SPIN_MAX_NS;
+    int64_t left = left_at(deadline, *now);
+    int64_t start = *now;
+    bool met = spin_until(semaphore, start, left < limit ? left : limit, now);
+    if (parting)
+        spin->crowded++; /* past the mark: not again before the next pause */
+    learn(spin, met && *now - start < SHMRPC_SPIN_MAX_NS);
+    return met;
 }
 
 /* Whether to spin before this wait. */
@@ -248,8 +288,11 @@ static enum shmrpc_status take_in_slices(sem_t *semaphore, struct shmrpc_spin *s
             status = spin_until(semaphore, now, length, &now) ? SHMRPC_OK : SHMRPC_TIMEOUT;
         else
             status = block(semaphore, now, length);
-        if (status == SHMRPC_OK)
+        if (status == SHMRPC_OK) {
+            if (spin->may_spin && spin->skip == 0 && !spinning)
+                learn_sleep(spin, now);
             return taken(semaphore);
+        }
         if (status == SHMRPC_PROTOCOL)
             return status;
         /* A slice is over or a signal came: ask whether waiting on makes sense. */
@@ -281,13 +324,8 @@ enum shmrpc_status shmrpc_wait_take(sem_t *semaphore, struct shmrpc_spin *spin,
     }
     shmrpc_deadline_fix(deadline);
     int64_t now = shmrpc_now_ns();
-    if (spinning && spin->mode == SHMRPC_WAIT_ADAPTIVE) {
-        int64_t left = left_at(deadline, now);
-        bool met =
-            spin_until(semaphore, now, left < SHMRPC_SPIN_MAX_NS ? left : SHMRPC_SPIN_MAX_NS, &now);
-        learn(spin, met);
-        if (met)
-            return taken(semaphore);
-    }
+    if (spinning && spin->mode == SHMRPC_WAIT_ADAPTIVE &&
+        spin_adaptively(semaphore, spin, deadline, &now))
+        return taken(semaphore);
     return take_in_slices(semaphore, spin, deadline, now);
 }

@@ -57,6 +57,8 @@ struct shmrpc_spin {
     unsigned failures; /* adaptive: spins in a row that did not meet their token */
     unsigned pause;    /* for how many waits the last failure stopped spinning */
     unsigned skip;     /* how many of them are left */
+    unsigned crowded;  /* tokens in a row that came as soon as this side slept */
+    int64_t awake_ns;  /* when the last token came that was slept for */
 };
 
 void shmrpc_spin_init(struct shmrpc_spin *spin, enum shmrpc_wait mode);

@@ -32,6 +32,7 @@ static struct {
     int looks, tries, waits, posts, asks;
     int try_yields;          /* the how manieth try takes a token, 0: none */
     int wait_yields;         /* the same for blocking waits */
+    int64_t wait_takes;      /* how long such a wait lasts */
     int64_t interrupt_after; /* each wait ends with EINTR after so long, 0: never */
     int wait_error;          /* each wait fails so, 0: it does not */
     int post_error;
@@ -68,7 +69,7 @@ static int vm_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec
     if (vm.wait_error != 0)
         return -1;
     if (vm.wait_yields != 0 && vm.waits >= vm.wait_yields) {
-        vm.now += 1000;
+        vm.now += vm.wait_takes;
         return 0;
     }
     if (vm.interrupt_after != 0 && vm.now + vm.interrupt_after < at) {
@@ -116,6 +117,7 @@ static int start_vm(void **state)
     shmrpc_wait_calls = (struct shmrpc_wait_calls){vm_trywait, vm_clockwait, vm_post, vm_clock};
     memset(&vm, 0, sizeof vm);
     vm.now = START;
+    vm.wait_takes = 1000;
     vm.clocks[0] = vm.clocks[1] = CLOCK_MONOTONIC;
     return sem_init(&token, 1, 0);
 }
@@ -285,24 +287,25 @@ static void test_SRPC_WAIT_003_spinning_stops_while_it_does_not_pay(void **state
     (void)state;
     struct shmrpc_spin spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
     int pause = 16;
-    for (int i = 0; i < 100; i++)
-        assert_true(tries_before_blocking(&spin) > 1);
-    for (int round = 0; round < 9; round++) { /* ever longer pauses, a few spins between two */
+    for (int round = 0; round < 10; round++) { /* ever longer pauses, a few spins between two */
+        for (int i = 0; i < 12; i++)
+            assert_true(tries_before_blocking(&spin) > 1);
         for (int i = 0; i < pause; i++)
             assert_int_equal(tries_before_blocking(&spin), 1);
-        for (int i = 0; i < 20; i++)
-            assert_true(tries_before_blocking(&spin) > 1);
-        pause = pause * 2 < 1024 ? pause * 2 : 1024;
+        pause = pause * 2 < 4096 ? pause * 2 : 4096;
     }
-    for (int i = 0; i < pause; i++)
-        assert_int_equal(tries_before_blocking(&spin), 1);
+    for (int i = 0; i < 11; i++)
+        assert_true(tries_before_blocking(&spin) > 1);
     /* One token that a spin meets makes good for all failures. */
     vm.waits = vm.tries = 0;
     vm.wait_yields = 0;
     vm.try_yields = 20;
     assert_int_equal(take(&spin, 1000), SHMRPC_OK);
     vm.try_yields = 0;
-    assert_true(tries_before_blocking(&spin) > 1);
+    for (int i = 0; i < 12; i++)
+        assert_true(tries_before_blocking(&spin) > 1);
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(tries_before_blocking(&spin), 1);
     assert_true(tries_before_blocking(&spin) > 1);
     for (size_t i = 1; i < 3; i++) { /* the other policies learn nothing */
         spin = spin_of(modes[i]);
@@ -312,6 +315,71 @@ static void test_SRPC_WAIT_003_spinning_stops_while_it_does_not_pay(void **state
         assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
         assert_int_equal(spin.failures, 0);
     }
+}
+
+/* One wait that blocks. @return how long it spun before. */
+static int64_t spun_before_blocking(struct shmrpc_spin *spin)
+{
+    int64_t start = vm.now;
+    tries_before_blocking(spin);
+    return vm.now - start - vm.wait_takes;
+}
+
+/* Twelve waits that spin in vain, with apart_ns between one and the next.
+ * @return how many of the spins were long; each of those lasted its 5 ms and no longer. */
+static int long_spins(struct shmrpc_spin *spin, int64_t apart_ns)
+{
+    int count = 0;
+    for (int i = 0; i < 12; i++) {
+        int64_t spun = spun_before_blocking(spin);
+        assert_true(spun >= SHMRPC_SPIN_MAX_NS);
+        assert_true(spun < 2 * SHMRPC_SPIN_MAX_NS || (spun >= 5 * MS && spun < 6 * MS));
+        count += spun >= 5 * MS;
+        vm.now += apart_ns;
+    }
+    assert_int_equal(spin->skip, spin->pause);
+    while (spin->skip > 0)
+        assert_int_equal(tries_before_blocking(spin), 1);
+    return count;
+}
+
+/* Tokens that come as soon as this side sleeps, call upon call: the peer needs this CPU. One spin
+ * before each pause is long enough for the scheduler to move one of the two. */
+static void test_SRPC_WAIT_003_two_sides_on_one_cpu_are_made_to_part(void **state)
+{
+    (void)state;
+    struct shmrpc_spin spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
+    assert_int_equal(long_spins(&spin, 0), 1);
+    assert_int_equal(long_spins(&spin, 0), 1);
+    /* Not for a peer whose calls are far apart, nor for one that is slow. */
+    assert_int_equal(long_spins(&spin, 300000), 0);
+    vm.wait_takes = 20000;
+    assert_int_equal(long_spins(&spin, 0), 0);
+    vm.wait_takes = 19000;
+    assert_int_equal(long_spins(&spin, 100000), 1);
+    /* What a long spin meets late is no success: the sides are not parted yet. */
+    spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
+    for (int i = 0; i < 4; i++)
+        assert_true(spun_before_blocking(&spin) < 2 * SHMRPC_SPIN_MAX_NS);
+    assert_int_equal(spin.failures, 4);
+    struct shmrpc_spin near = spin;
+    vm.waits = vm.tries = 0;
+    vm.try_yields = 100000;
+    assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
+    assert_int_equal(vm.waits, 0);
+    assert_int_equal(spin.failures, 5);
+    vm.try_yields = 0;
+    assert_true(spun_before_blocking(&spin) < 2 * SHMRPC_SPIN_MAX_NS); /* and it is done once */
+    /* What it meets at once is one; and the deadline ends it. */
+    spin = near;
+    vm.waits = vm.tries = 0;
+    vm.try_yields = 100;
+    assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
+    assert_int_equal(spin.failures, 0);
+    vm.try_yields = vm.wait_yields = 0;
+    int64_t start = vm.now;
+    assert_int_equal(take(&near, 2), SHMRPC_TIMEOUT);
+    assert_true(vm.now - start < 3 * MS);
 }
 
 static void test_SRPC_WAIT_002_without_a_second_cpu_nothing_spins(void **state)
@@ -678,6 +746,7 @@ int main(void)
         on_vm(test_SRPC_WAIT_001_a_short_spin_reads_no_clock),
         on_vm(test_SRPC_WAIT_003_adaptive_spins_within_a_bound_and_then_blocks),
         on_vm(test_SRPC_WAIT_003_spinning_stops_while_it_does_not_pay),
+        on_vm(test_SRPC_WAIT_003_two_sides_on_one_cpu_are_made_to_part),
         on_vm(test_SRPC_WAIT_002_without_a_second_cpu_nothing_spins),
         on_vm(test_SRPC_SEM_007_a_token_too_many_is_a_violation),
         on_vm(test_SRPC_SEM_004_what_is_no_shared_semaphore_is_not_waited_on),
