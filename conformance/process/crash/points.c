@@ -81,6 +81,7 @@ struct party {
     atomic_int die_at;
     atomic_int count;
     char passed[PASSED][ID_BYTES];
+    char last[ID_BYTES]; /* armed or not */
 };
 
 /* What all processes of a lane see. */
@@ -160,6 +161,7 @@ static void pass(const char *point, const char *detail)
 
     memcpy(before, id, sizeof(before));
     point_id(before, point, detail, name, id);
+    memcpy(party->last, id, sizeof(id));
     if (!party->armed)
         return;
     int count = party->count;
@@ -365,9 +367,9 @@ static int client_body(void *context)
     world->attached++;
     if (first && obey(&world->go_call)) {
         one_call(client, scene->method ? scene->method : "token");
+        world->called = 1; /* first: one that is armed from now on is known to be late */
         if (scene->window != CLOSING)
             world->party[CLIENT].armed = 0;
-        world->called = 1;
     }
     if (shmrpc_client_set_timeout(client, PATIENT_MS) != SHMRPC_OK)
         return 4;
@@ -405,6 +407,17 @@ static bool await(const atomic_int *what, const char *text)
     while (!*what && !world->failed && now_ns() < until)
         sleep_us(50);
     return *what || fail("%s: not within %d ms", text, READY_MS);
+}
+
+/* Until the last point that one has passed is this one. */
+static bool await_last(enum side whom, const char *id)
+{
+    const char *last = world->party[whom].last;
+    int64_t until = now_ns() + READY_MS * INT64_C(1000000);
+
+    while (strcmp(last, id) != 0 && !world->failed && now_ns() < until)
+        sleep_us(50);
+    return strcmp(last, id) == 0 || fail("%s: not within %d ms", id, READY_MS);
 }
 
 static void start(enum side whom, bool window)
@@ -647,7 +660,8 @@ static bool set_up(int first)
         return false;
     if (scene->window == STOPPING || scene->window == CLOSING) {
         world->serve = world->go_call = 1;
-        if (!await(&world->called, "call") || !await(&world->steps, "the server's step"))
+        if (!await(&world->called, "call") || !await(&world->steps, "the server's step") ||
+            !await_last(SERVER, "server.request.wait_full"))
             return false;
         arm(scene->victim, first);
         world->go_close = scene->window == CLOSING;
@@ -675,7 +689,10 @@ static bool play_second(enum second second, int again, bool *died)
     case BY_CLIENT:
         arm(CLIENT, again);
         world->go_call = 1;
-        world->go_clean = scene->window == STOPPING; /* its one call is over */
+        if (scene->window == STOPPING)
+            world->go_clean = 1; /* its one call is over */
+        else if (world->called)
+            world->party[CLIENT].armed = 0; /* the server died with all done for this call */
         return await_death(CLIENT, false, died);
     case ATTACH:
         world->serve = 1;
