@@ -289,6 +289,10 @@ static enum shmrpc_status settle(struct shmrpc_channel *channel, struct shmrpc_e
     REQUIRE(channel->side == SHMRPC_SIDE_CLIENT);
     /* SRPC-ATTACH-012 */
     shmrpc_channel_discard_response(channel);
+    /* SRPC-SEM-007 */
+    if (channel->broken)
+        return shmrpc_error_set(error, SHMRPC_PROTOCOL,
+                                "a semaphore of the channel \"%s\" is none", channel->name);
     CRASH_POINT("client.attach.check_slots", NULL);
     /* SRPC-ATTACH-013: of an original nobody repairs; there the calls' deadlines speak. */
     bool request = !channel->request.segment.marked;

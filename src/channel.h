@@ -67,7 +67,7 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
  *  @return OK, NOT_FOUND (not there, half-made, dead, or changed meanwhile: try again), BUSY
  *  (another client, or the server while it repairs), TIMEOUT (a slot that a dead client left, which
  *  the server repairs once nobody is attached: stay away for a while), TOO_LARGE (segments smaller
- *  than buffer_bytes), SYSTEM. */
+ *  than buffer_bytes), PROTOCOL (a semaphore is none), SYSTEM. */
 enum shmrpc_status shmrpc_channel_attach(const char *name, size_t buffer_bytes,
                                          enum shmrpc_wait wait, struct shmrpc_channel **channel,
                                          struct shmrpc_error *error);

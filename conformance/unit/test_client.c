@@ -1198,6 +1198,25 @@ static void test_SRPC_ATTACH_012_a_response_left_by_another_is_discarded(void **
     }
 }
 
+/* Such a response cannot be discarded, and no call is made on such a channel. */
+static void test_SRPC_ATTACH_012_SRPC_SEM_007_a_response_slot_that_cannot_be_freed(void **state)
+{
+    (void)state;
+    struct scene *scene = set("not-freed", 0, RAW_PATIENCE_MS);
+    struct shmrpc_error error;
+    shmrpc_client_close(&scene->client);
+    raw_write(&scene->raw, RAW_RESP, "{\"request_id\":\"x\",\"result\":\"left\"}", 34);
+    raw_set_values(&scene->raw, 1, 0, 0, 1);
+    set_private_word(scene, RAW_RESP_EMPTY, 0);
+    assert_int_equal(try_open(scene->name, &defaults, &error), SHMRPC_PROTOCOL);
+    assert_non_null(strstr(error.text, "semaphore"));
+    assert_int_equal(raw_length(&scene->raw, RAW_RESP), 0);
+    set_private_word(scene, RAW_RESP_EMPTY, 128);
+    raw_set_values(&scene->raw, 1, 0, 1, 0);
+    open_client(scene, RAW_PATIENCE_MS);
+    strike(scene);
+}
+
 static void test_SRPC_ATTACH_013_SRPC_RECOVER_012_a_slot_that_a_dead_client_left(void **state)
 {
     (void)state;
@@ -1548,6 +1567,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_ATTACH_009_a_dead_servers_channel),
         cmocka_unit_test(test_SRPC_ATTACH_010_SRPC_ATTACH_011_one_client_at_a_time),
         cmocka_unit_test(test_SRPC_ATTACH_012_a_response_left_by_another_is_discarded),
+        cmocka_unit_test(test_SRPC_ATTACH_012_SRPC_SEM_007_a_response_slot_that_cannot_be_freed),
         cmocka_unit_test(test_SRPC_ATTACH_013_SRPC_RECOVER_012_a_slot_that_a_dead_client_left),
         cmocka_unit_test(test_SRPC_WAIT_001_every_policy_calls),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_client),
