@@ -56,7 +56,7 @@ static enum shmrpc_status attach(struct shmrpc_client *client, struct shmrpc_err
         shmrpc_frame_free(client->buffer);
         shmrpc_frame_free(client->scratch);
         client->buffer = shmrpc_frame_alloc(capacity);
-        client->scratch = shmrpc_frame_alloc(capacity + 1);
+        client->scratch = shmrpc_frame_alloc(capacity);
         client->capacity = client->buffer != NULL && client->scratch != NULL ? capacity : 0;
     }
     if (client->capacity == 0) {
@@ -333,7 +333,8 @@ static enum shmrpc_status conclude(struct shmrpc_client *client,
         return shmrpc_error_set(&client->error, SHMRPC_PROTOCOL,
                                 "the response's error is neither a string nor null");
     ENSURE(length > 0);
-    ENSURE(length <= client->capacity);
+    /* Its quotes alone leave room for the NUL. */
+    ENSURE(length < client->capacity);
     client->scratch[length] = '\0';
     client->method_error_length = length;
     return SHMRPC_METHOD_ERROR;

@@ -286,5 +286,8 @@ enum shmrpc_status shmrpc_envelope_write_error(char *buffer, size_t capacity,
     size_t cut = shmrpc_json_utf8_prefix(text, fits);
     if (cut == 0)
         return SHMRPC_TOO_LARGE;
-    return try_error(buffer, capacity, id, text, cut, length);
+    /* It has fitted before. */
+    enum shmrpc_status status = try_error(buffer, capacity, id, text, cut, length);
+    ENSURE(status == SHMRPC_OK);
+    return SHMRPC_OK;
 }

@@ -175,22 +175,6 @@ static void decimal_print(struct decimal *decimal, double magnitude, int digits)
     ENSURE(decimal->count == digits);
 }
 
-/** Add one to the last digit. */
-static void decimal_increment(struct decimal *decimal)
-{
-    INVARIANT(decimal->count > 0);
-    INVARIANT(decimal->count <= DIGITS);
-    int i = decimal->count - 1;
-    while (i >= 0 && decimal->digits[i] == '9')
-        decimal->digits[i--] = '0';
-    if (i >= 0) {
-        decimal->digits[i]++;
-        return;
-    }
-    decimal->digits[0] = '1';
-    decimal->point++;
-}
-
 /** The shortest decimal that reads back as magnitude. */
 static void decimal_shortest(struct decimal *decimal, double magnitude)
 {
@@ -204,9 +188,12 @@ static void decimal_shortest(struct decimal *decimal, double magnitude)
         if (decimal_magnitude(decimal) == magnitude)
             break;
         /* The gap above a power of two is twice the gap below it: the nearest decimal, if it lies
-         * below, may miss where the next one above does not. */
+         * below, may miss where the next one above does not. Behind a final 9 the next one has
+         * fewer digits, and those were tried. */
         if (power_of_two) {
-            decimal_increment(decimal);
+            char *last = &decimal->digits[digits - 1];
+            if (*last != '9')
+                ++*last;
             if (decimal_magnitude(decimal) == magnitude)
                 break;
         }
@@ -232,7 +219,7 @@ size_t shmrpc_json_number_write(double value, char text[SHMRPC_JSON_DOUBLE_BYTES
 {
     REQUIRE(isfinite(value));
     REQUIRE(text != NULL);
-    struct decimal decimal = {.count = 0, .point = 1};
+    struct decimal decimal = {.point = 1}; /* zero, for now */
     if (value != 0)
         decimal_shortest(&decimal, fabs(value));
     char *to = text;

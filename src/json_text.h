@@ -17,11 +17,11 @@
 static inline void shmrpc_json_level_set(unsigned char *objects, size_t level, bool object)
 {
     REQUIRE(level < SHMRPC_JSON_DEPTH);
-    unsigned char bit = (unsigned char)(1u << level % 8);
     unsigned char *byte = &objects[level / 8];
+    unsigned place = level % 8;
     /* The first of eight levels finds nothing that counts there: those above it are closed. */
-    unsigned char before = level % 8 == 0 ? 0 : *byte;
-    *byte = (unsigned char)(object ? before | bit : before & ~bit);
+    *byte = (unsigned char)(place == 0 ? object
+                                       : (*byte & ~(1u << place)) | (unsigned)object << place);
 }
 
 /** Whether the innermost of depth open containers is an object. */

@@ -67,9 +67,8 @@ void shmrpc_writer_init(struct shmrpc_writer *writer, char *buffer, size_t capac
 {
     REQUIRE(writer != NULL);
     REQUIRE(buffer != NULL || capacity == 0);
-    /* No object is larger than this, and so no pointer below leaves the address space. */
-    if (capacity > UINTPTR_MAX - (uintptr_t)buffer)
-        capacity = UINTPTR_MAX - (uintptr_t)buffer;
+    /* No object is larger than this, and so no pointer below leaves the address space, of whose two
+     * halves the kernel has the upper one. */
     if (capacity > PTRDIFF_MAX)
         capacity = PTRDIFF_MAX;
     writer->begin = buffer;

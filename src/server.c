@@ -223,7 +223,7 @@ static void answer_unknown(struct shmrpc_call *call, const char *name, size_t le
     char *text = malloc(sizeof head + length);
     if (text == NULL)
         return;
-    memcpy(text, head, sizeof head - 1);
+    memcpy(text, head, sizeof head);
     memcpy(text + sizeof head - 1, name, length);
     (void)shmrpc_call_answer_error(call, text, sizeof head - 1 + length);
     free(text);

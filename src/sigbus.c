@@ -56,9 +56,9 @@ struct shmrpc_sigbus_range *shmrpc_sigbus_add(void *map, size_t bytes)
         range = new_range();
     if (range == NULL)
         return NULL;
-    atomic_store(&range->hit, false);
-    atomic_store(&range->bytes, bytes);
-    /* Last: a handler that sees begin sees the matching size (sequentially consistent stores). */
+    atomic_store_explicit(&range->hit, false, memory_order_relaxed);
+    atomic_store_explicit(&range->bytes, bytes, memory_order_relaxed);
+    /* Last, and a release: a handler that sees begin sees the matching size. */
     atomic_store(&range->begin, (uintptr_t)map);
     return range;
 }
@@ -66,7 +66,6 @@ struct shmrpc_sigbus_range *shmrpc_sigbus_add(void *map, size_t bytes)
 void shmrpc_sigbus_remove(struct shmrpc_sigbus_range *range)
 {
     REQUIRE(range != NULL);
-    REQUIRE(atomic_load(&range->used));
     REQUIRE(atomic_load(&range->begin) != 0);
     atomic_store(&range->begin, 0);
     atomic_store(&range->used, false);

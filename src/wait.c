@@ -105,7 +105,7 @@ void shmrpc_spin_init(struct shmrpc_spin *spin, enum shmrpc_wait mode)
 {
     REQUIRE(spin != NULL);
     REQUIRE(mode == SHMRPC_WAIT_ADAPTIVE || mode == SHMRPC_WAIT_SPIN || mode == SHMRPC_WAIT_BLOCK);
-    _Static_assert(SPIN_PAUSE_LEAST <= SPIN_PAUSE_MOST, "a pause has room to grow");
+    _Static_assert(SPIN_PAUSE_MOST % SPIN_PAUSE_LEAST == 0, "a pause that doubles ends there");
     cpu_set_t allowed;
     /* More CPUs than a cpu_set_t holds make the call fail; then there is more than one. */
     bool one = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) == 1;
@@ -117,7 +117,7 @@ void shmrpc_spin_init(struct shmrpc_spin *spin, enum shmrpc_wait mode)
 int shmrpc_wait_value(sem_t *semaphore)
 {
     REQUIRE(semaphore != NULL);
-    int value = 0;
+    int value;
     SYS_OK(sem_getvalue(semaphore, &value));
     return value;
 }
@@ -216,9 +216,8 @@ static void learn(struct shmrpc_spin *spin, bool met)
         return;
     spin->failures = 0;
     spin->crowded = 0;
-    spin->pause = spin->pause == 0 ? SPIN_PAUSE_LEAST : spin->pause * 2;
-    if (spin->pause > SPIN_PAUSE_MOST)
-        spin->pause = SPIN_PAUSE_MOST;
+    if (spin->pause < SPIN_PAUSE_MOST)
+        spin->pause = spin->pause == 0 ? SPIN_PAUSE_LEAST : spin->pause * 2;
     spin->skip = spin->pause;
     ENSURE(spin->skip > 0);
     ENSURE(spin->skip <= SPIN_PAUSE_MOST);
@@ -299,9 +298,7 @@ static enum shmrpc_status take_in_slices(sem_t *semaphore, struct shmrpc_spin *s
         status = deadline->watch != NULL ? deadline->watch(deadline->context) : SHMRPC_OK;
         if (status != SHMRPC_OK)
             return status;
-        if (slice < SHMRPC_SLICE_MS * NS_PER_MS)
-            slice =
-                slice * 2 < SHMRPC_SLICE_MS * NS_PER_MS ? slice * 2 : SHMRPC_SLICE_MS * NS_PER_MS;
+        slice = slice * 2 < SHMRPC_SLICE_MS * NS_PER_MS ? slice * 2 : SHMRPC_SLICE_MS * NS_PER_MS;
         now = shmrpc_now_ns();
     }
 }

@@ -123,6 +123,7 @@ static bool worth_another_try(enum shmrpc_status status,
 {
     REQUIRE(waited_ms >= 0);
     int patience_ms;
+    int least_ms = 0;
     *pause_ms = SHMRPC_RETRY_MS;
     switch (status) {
     case SHMRPC_NOT_FOUND:
@@ -131,20 +132,18 @@ static bool worth_another_try(enum shmrpc_status status,
     case SHMRPC_BUSY:
         /* A repairing server keeps clients out for a moment. */
         patience_ms = options->wait_busy_ms;
-        if (patience_ms >= 0 && patience_ms < SHMRPC_CLOSING_GRACE_MS)
-            patience_ms = SHMRPC_CLOSING_GRACE_MS;
+        least_ms = SHMRPC_CLOSING_GRACE_MS;
         break;
     case SHMRPC_TIMEOUT:
         patience_ms = options->wait_busy_ms;
-        if (patience_ms >= 0 && patience_ms < SHMRPC_ATTACH_PATIENCE_MS)
-            patience_ms = SHMRPC_ATTACH_PATIENCE_MS;
+        least_ms = SHMRPC_ATTACH_PATIENCE_MS;
         *pause_ms = 3 * SHMRPC_SLICE_MS;
         break;
     default:
         return false;
     }
     ENSURE(shmrpc_time_valid(patience_ms));
-    return patience_ms == SHMRPC_FOREVER || waited_ms < patience_ms;
+    return patience_ms == SHMRPC_FOREVER || waited_ms < patience_ms || waited_ms < least_ms;
 }
 
 enum shmrpc_status shmrpc_watch_attach(const char *name,

@@ -14,7 +14,8 @@ headers too. A mutation is one small change of the source:
     logical      && to ||, || to &&
     arithmetic   + to -, * to /, % to *, << to >>, & to |, ^ to &, +=, ++ and so on
     negate       a condition that is a call or a variable, negated
-    return       another status; null for a pointer; a number one larger; a truth value negated
+    return       another status; null for a pointer; a number one larger; a truth value negated (not what
+                 a function returns that always returns null)
     call         a call whose result is not used, removed (SYS_OK(x) counts as a call)
     require      REQUIRE(x) or INVARIANT(x) removed from a function that tests can call
     ensure       any other assertion turned into its contrary: ENSURE(x), and all of a static function, are
@@ -119,6 +120,7 @@ class Mutator:
             if cursor.kind == K.MACRO_INSTANTIATION and cursor.location.file:
                 self.macros.setdefault(cursor.location.file.name, []).append(
                     (cursor.extent.start.offset, cursor.extent.end.offset, cursor.spelling))
+        self.always_null = {c.spelling for c in unit.cursor.get_children() if self.returns_null(c)}
         done = set()
         for cursor in unit.cursor.get_children():
             if cursor.kind == K.FUNCTION_DECL and cursor.is_definition() and cursor.location.file:
@@ -127,6 +129,16 @@ class Mutator:
                     done.add(name)
                     self.enter(name, cursor)
         self.parsed |= done
+
+    def returns_null(self, cursor):
+        """Whether it is a function of this unit that returns nothing but the word NULL."""
+        if cursor.kind != K.FUNCTION_DECL or not cursor.is_definition() or cursor.storage_class != StorageClass.STATIC:
+            return False
+        returned = [c for c in cursor.walk_preorder() if c.kind == K.RETURN_STMT]
+        with open(cursor.location.file.name, encoding="utf-8") as stream:
+            text = stream.read()
+        return bool(returned) and all(
+            re.sub(r"\W", "", text[r.extent.start.offset:r.extent.end.offset]) == "returnNULL" for r in returned)
 
     def enter(self, name, cursor):
         if name not in self.files:
@@ -465,7 +477,8 @@ class Mutator:
         elif self.result.kind == TypeKind.ENUM and self.result.spelling == "enum shmrpc_status":
             self.replaced(start, end, "SHMRPC_SYSTEM" if text == "SHMRPC_OK" else "SHMRPC_OK", False)
         elif self.result.kind == TypeKind.POINTER:
-            self.replaced(start, end, "((void *)0)", False)
+            if core.spelling not in self.always_null:
+                self.replaced(start, end, "((void *)0)", False)
         elif self.result.kind not in (TypeKind.RECORD, TypeKind.ELABORATED, TypeKind.VECTOR, TypeKind.UNEXPOSED):
             self.replaced(start, end, "+ 1", True)
         self.visit(cursor)

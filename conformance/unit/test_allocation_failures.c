@@ -206,6 +206,34 @@ static void test_of_a_call(void **state)
     shmrpc_server_close(&server);
 }
 
+/* The next server's channel is larger, so the client needs new buffers for it. */
+static void test_of_attaching_anew(void **state)
+{
+    struct shmrpc_server *server = NULL;
+    struct shmrpc_client *client = NULL;
+    struct shmrpc_server_options larger = SHMRPC_SERVER_OPTIONS_INIT;
+    pthread_t thread;
+    void *served = NULL;
+
+    (void)state;
+    larger.buffer_bytes = 8192;
+    assert_int_equal(shmrpc_server_create(name, NULL, &server), SHMRPC_OK);
+    assert_int_equal(shmrpc_client_open(name, NULL, &client), SHMRPC_OK);
+    shmrpc_server_close(&server);
+    assert_int_equal(shmrpc_client_call(client, "method", NULL, 0, NULL),
+                     SHMRPC_PEER_GONE_NOT_STARTED);
+    assert_int_equal(shmrpc_server_create(name, &larger, &server), SHMRPC_OK);
+    assert_int_equal(register_it(server), SHMRPC_OK);
+    assert_int_equal(pthread_create(&thread, NULL, serve, server), 0);
+    fail_each(call_it, client, 2);
+    assert_int_equal(shmrpc_client_buffer_bytes(client), 8192);
+    shmrpc_server_stop(server);
+    assert_int_equal(pthread_join(thread, &served), 0);
+    assert_int_equal((uintptr_t)served, SHMRPC_OK);
+    shmrpc_client_close(&client);
+    shmrpc_server_close(&server);
+}
+
 /* What shmrpc_cjson.h allocates itself; test_cjson has the allocations of cJSON. */
 static enum shmrpc_status make_tree(void *tree)
 {
@@ -248,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_of_server_and_client),
         cmocka_unit_test(test_of_both_ends_of_a_pipe),
         cmocka_unit_test(test_of_a_call),
+        cmocka_unit_test(test_of_attaching_anew),
         cmocka_unit_test(test_of_trees),
     };
     snprintf(name, sizeof name, "allocation_%d", (int)getpid());

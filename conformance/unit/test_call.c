@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Register the handler, call it once with these parameters, return the response. */
 static const char *call_with(struct world *world, shmrpc_handler *handler, void *user,
@@ -818,6 +819,74 @@ static void test_a_call_without_an_id_is_never_finished(void **state)
     world_finish(&world);
 }
 
+static enum shmrpc_status fail_without_room(struct shmrpc_call *call, void *user)
+{
+    enum shmrpc_status *status = user;
+    status[0] = shmrpc_call_fail(call, "E", "m");
+    status[1] = shmrpc_call_fail(call, "E", "m");
+    return SHMRPC_OK;
+}
+
+/* The handler hears that not one byte of its text fits, and nobody tries again. */
+static void test_SRPC_ENV_019_no_room_is_told_and_dropped_once(void **state)
+{
+    (void)state;
+    struct world world;
+    enum shmrpc_status status[2] = {SHMRPC_OK, SHMRPC_OK};
+    char id[83] = "";
+    char request[128];
+    memset(id, 'i', sizeof id - 1);
+    world_start(&world, "room", 128, 0);
+    assert_int_equal(shmrpc_server_register(world.server, "m", fail_without_room, status),
+                     SHMRPC_OK);
+    snprintf(request, sizeof request, "{\"request_id\":\"%s\",\"method\":\"m\",\"params\":{}}", id);
+    assert_int_equal(strlen(request), 124);
+    assert_null(world_exchange(&world, request));
+    assert_int_equal(status[0], SHMRPC_TOO_LARGE);
+    assert_int_equal(status[1], SHMRPC_TIMEOUT);
+    assert_int_equal(count_of(world.log, "no room"), 1);
+    world_assert_serves(&world);
+    world_finish(&world);
+}
+
+static enum shmrpc_status answer_truncated(struct shmrpc_call *call, void *user)
+{
+    const struct commit *commit = user;
+    char path[300];
+    raw_path(commit->name, RAW_REQ, path);
+    CHILD_CHECK(truncate(path, 0) == 0);
+    /* The handler of SIGBUS notes it; the response slot knows nothing of it. */
+    CHILD_CHECK(*(volatile char *)call->place->keeper.channel->request.segment.map == 0);
+    CHILD_CHECK(shmrpc_call_answer_null(call) == SHMRPC_PROTOCOL);
+    return SHMRPC_OK;
+}
+
+static void answer_beside_a_truncated_segment(void *unused)
+{
+    (void)unused;
+    struct world world;
+    struct commit commit = {.raw = &world.raw};
+    static const char request[] = "{\"request_id\":\"i\",\"method\":\"m\",\"params\":{}}";
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    world_start(&world, "truncated", 4096, SHMRPC_FOREVER);
+    commit.name = world.name;
+    raw_write(&world.raw, RAW_RESP, "other", 5);
+    raw_set_values(&world.raw, 1, 0, 0, 1);
+    CHILD_CHECK(shmrpc_server_register(world.server, "m", answer_truncated, &commit) == SHMRPC_OK);
+    CHILD_CHECK(raw_send(&world.raw, RAW_REQ, request, sizeof request - 1, 0));
+    CHILD_CHECK(shmrpc_server_step(world.server, 0) == SHMRPC_OK);
+    CHILD_CHECK(strstr(world.log, "anew") != NULL);
+    shmrpc_server_close(&world.server);
+}
+
+/* A client that does not collect is waited for, for ever if need be, but not on a channel that is of
+ * no more use. */
+static void test_SRPC_SIGBUS_001_a_truncated_channel_ends_the_wait_for_a_slot(void **state)
+{
+    (void)state;
+    child_run(answer_beside_a_truncated_segment, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -840,6 +909,8 @@ int main(void)
         cmocka_unit_test(test_SRPC_ENV_012_a_long_name_is_shown_in_part),
         cmocka_unit_test(test_SRPC_ENV_012_each_expected_name_must_be_there),
         cmocka_unit_test(test_no_value_is_decoded_behind_its_handler),
+        cmocka_unit_test(test_SRPC_ENV_019_no_room_is_told_and_dropped_once),
+        cmocka_unit_test(test_SRPC_SIGBUS_001_a_truncated_channel_ends_the_wait_for_a_slot),
     };
     support_limit_seconds(60);
     return cmocka_run_group_tests_name("call", tests, NULL, raw_sweep);

@@ -889,6 +889,74 @@ static void test_SRPC_ATTACH_010_no_lock_no_client(void **state)
     raw_remove(name);
 }
 
+/* ---- On a clock that stands ----------------------------------------------------------------- */
+
+enum { MS = 1000000 };
+static int sleeps;
+static struct raw *repaired_at_half;
+
+static int standing_clock(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    *now = (struct timespec){.tv_sec = 1000};
+    return 0;
+}
+
+/* Stands in front of the C library's. */
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, struct timespec *left)
+{
+    if (shmrpc_wait_calls.clock != standing_clock)
+        return syscall(SYS_clock_nanosleep, clock, flags, until, left) == 0 ? 0 : errno;
+    assert_int_equal(until->tv_sec, 1000);
+    assert_int_equal(until->tv_nsec, MS);
+    if (++sleeps == 10 && repaired_at_half != NULL)
+        raw_set_values(repaired_at_half, 1, 0, 1, 0);
+    return 0;
+}
+
+static struct shmrpc_wait_calls real_calls;
+
+static int stop_clock(void **state)
+{
+    (void)state;
+    real_calls = shmrpc_wait_calls;
+    shmrpc_wait_calls.clock = standing_clock;
+    repaired_at_half = NULL;
+    sleeps = 0;
+    return 0;
+}
+
+static int restart_clock(void **state)
+{
+    (void)state;
+    shmrpc_wait_calls = real_calls;
+    return 0;
+}
+
+/* Twenty looks with a millisecond between two, as long as somebody is inside a slot. */
+static void test_SRPC_ATTACH_013_slots_are_given_a_moment(void **state)
+{
+    (void)state;
+    const char *name = raw_name("moment");
+    struct shmrpc_channel *server = publish(name, 256);
+    struct shmrpc_channel *client = NULL;
+    struct raw raw;
+    raw_open(&raw, name);
+    assert_int_equal(attach(name, &client), SHMRPC_OK);
+    assert_int_equal(sleeps, 0);
+    shmrpc_channel_close(&client);
+    raw_set_values(&raw, 1, 0, 0, 0);
+    assert_int_equal(attach(name, &client), SHMRPC_TIMEOUT);
+    assert_int_equal(sleeps, 19);
+    sleeps = 0;
+    repaired_at_half = &raw;
+    assert_int_equal(attach(name, &client), SHMRPC_OK);
+    assert_int_equal(sleeps, 10);
+    shmrpc_channel_close(&client);
+    raw_close(&raw);
+    shmrpc_channel_close(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -923,6 +991,8 @@ int main(void)
         cmocka_unit_test(test_each_operation_looks_at_where_its_channel_stands),
         cmocka_unit_test(test_SRPC_FRAME_008_a_slot_is_freed_without_a_length),
         cmocka_unit_test(test_SRPC_SEM_007_a_slot_that_was_freed_meanwhile_is_told),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_ATTACH_013_slots_are_given_a_moment, stop_clock, restart_clock),
     };
     support_limit_seconds(90);
     return cmocka_run_group_tests_name("channel", tests, NULL, raw_sweep);

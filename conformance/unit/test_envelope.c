@@ -379,6 +379,9 @@ static void test_assertions(void **state)
     char buffer[256];
     size_t length;
     const struct shmrpc_value no_id = {"", 0, SHMRPC_NULL, false};
+    struct shmrpc_param missing = shmrpc_param_string("", "x", 1);
+    missing.data = NULL;
+    expect_check_failure(shmrpc_envelope_write(&envelope, &missing));
     expect_check_failure(support_ignore(shmrpc_envelope_read_request(NULL, 1, &request)));
     expect_check_failure(support_ignore(shmrpc_envelope_read_request("{}", 2, NULL)));
     expect_check_failure(support_ignore(shmrpc_envelope_read_response(NULL, 1, &response)));

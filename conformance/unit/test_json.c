@@ -1423,6 +1423,65 @@ static void test_contracts_of_text(void **state)
     expect_check_failure(support_ignore(shmrpc_json_value_end(text, text + 1, NULL)));
 }
 
+/* Decoded to the last byte of a buffer of that length, and into one less not at all. */
+static void test_SRPC_JSON_011_what_fits_exactly_fits(void **state)
+{
+    (void)state;
+    static const char *const strings[][2] = {
+        {"\"\"", ""},
+        {"\"plain\"", "plain"},
+        {"\"\\n\"", "\n"},
+        {"\"a\\u00e4\"", "a\xC3\xA4"},
+        {"\"\\u20ac\"", "\xE2\x82\xAC"},
+        {"\"\\ud83d\\ude00\"", "\xF0\x9F\x98\x80"},
+        {"\"\xC3\xA4\"", "\xC3\xA4"},
+        {"\"\\n\xC3\xA4\"", "\n\xC3\xA4"},
+    };
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+        struct shmrpc_value value = value_of(strings[i][0]);
+        size_t exact = strlen(strings[i][1]);
+        char *bytes = malloc(exact + 1);
+        size_t length = 77;
+        assert_non_null(bytes);
+        memset(bytes, 0x5A, exact + 1);
+        assert_int_equal(shmrpc_value_string(&value, bytes, exact, &length), SHMRPC_OK);
+        assert_int_equal(length, exact);
+        assert_memory_equal(bytes, strings[i][1], exact);
+        assert_int_equal(bytes[exact], 0x5A);
+        if (exact > 0)
+            assert_int_equal(shmrpc_value_string(&value, bytes, exact - 1, &length),
+                             SHMRPC_TOO_LARGE);
+        free(bytes);
+    }
+}
+
+/* What holds no escape can be viewed where it stands, non-ASCII or empty though it be. */
+static void test_SRPC_JSON_011_every_string_without_an_escape_has_a_view(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"\"\"", "\"a\"", "\"\xC3\xA4\"", "\"a\xE2\x82\xAC\""};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct shmrpc_value value = value_of(texts[i]);
+        const char *view = NULL;
+        size_t length = 77;
+        assert_int_equal(shmrpc_value_string_view(&value, &view, &length), SHMRPC_OK);
+        assert_ptr_equal(view, texts[i] + 1);
+        assert_int_equal(length, strlen(texts[i]) - 2);
+    }
+}
+
+static void test_SRPC_JSON_006_a_member_that_is_not_there_is_not_found(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"{}", "{\"b\":1}", "{\"\":1,\"aa\":2}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct shmrpc_value value = value_of(texts[i]);
+        struct shmrpc_value member = {.length = 77};
+        assert_int_equal(shmrpc_value_member(&value, "a", 1, &member), SHMRPC_NOT_FOUND);
+        assert_int_equal(member.length, 77);
+    }
+}
+
 int main(void)
 {
     support_limit_seconds(120);
@@ -1466,6 +1525,9 @@ int main(void)
         cmocka_unit_test(test_contracts_of_values),
         cmocka_unit_test(test_contracts_of_numbers),
         cmocka_unit_test(test_contracts_of_text),
+        cmocka_unit_test(test_SRPC_JSON_011_what_fits_exactly_fits),
+        cmocka_unit_test(test_SRPC_JSON_011_every_string_without_an_escape_has_a_view),
+        cmocka_unit_test(test_SRPC_JSON_006_a_member_that_is_not_there_is_not_found),
     };
     return cmocka_run_group_tests_name("json", tests, vectors_load, vectors_unload);
 }

@@ -462,6 +462,26 @@ static void test_SRPC_JSON_015_levels_of_ready_json_count(void **state)
     }
 }
 
+/* A level too many is an error at once, and stays one when all the others are closed. */
+static void test_SRPC_JSON_015_a_level_too_many_is_not_passed_over(void **state)
+{
+    (void)state;
+    for (int ready = 0; ready < 2; ready++) {
+        start();
+        for (int i = 0; i < SHMRPC_JSON_DEPTH; i++)
+            shmrpc_write_array_begin(&writer);
+        assert_int_equal(writer.status, SHMRPC_OK);
+        if (ready)
+            shmrpc_write_json(&writer, "[]", 2);
+        else
+            shmrpc_write_object_begin(&writer);
+        assert_int_equal(writer.status, SHMRPC_INVALID);
+        for (int i = 0; i < SHMRPC_JSON_DEPTH; i++)
+            shmrpc_write_array_end(&writer);
+        assert_failed(SHMRPC_INVALID);
+    }
+}
+
 static void test_SRPC_JSON_012_ready_json_is_validated(void **state)
 {
     (void)state;
@@ -561,6 +581,16 @@ static void test_raw_bytes_are_verbatim(void **state)
     static const char expected[] = "{\"a\":1,\"b\":[2,3]}";
     assert_int_equal(length, sizeof expected - 1);
     assert_memory_equal(buffer, expected, length);
+    /* They stand around documents, not in them. */
+    for (int depth = 1; depth <= 2; depth++) {
+        start();
+        for (int i = 0; i < depth; i++)
+            shmrpc_write_array_begin(&writer);
+        shmrpc_writer_raw(&writer, "1", 1);
+        for (int i = 0; i < depth; i++)
+            shmrpc_write_array_end(&writer);
+        assert_failed(SHMRPC_INVALID);
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -617,6 +647,35 @@ static void test_every_capacity(void **state)
         assert_int_equal(shmrpc_writer_finish(&small, &length), status);
         free(room);
     }
+}
+
+/* Each text is written to the last byte of a buffer of its length, and of one less not at all. */
+static void test_what_fits_exactly_fits(void **state)
+{
+    (void)state;
+    static const char *const strings[][2] = {
+        {"", "\"\""},
+        {"plain", "\"plain\""},
+        {"\n", "\"\\n\""},
+        {"\x01", "\"\\u0001\""},
+        {"a\"", "\"a\\\"\""},
+        {"\xC3\xA4", "\"\xC3\xA4\""},
+        {"a\xF0\x9F\x98\x80", "\"a\xF0\x9F\x98\x80\""},
+    };
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+        size_t length = strlen(strings[i][1]);
+        memset(buffer, 0x5A, 64);
+        shmrpc_writer_init(&writer, buffer, length);
+        write_text(strings[i][0]);
+        assert_text(strings[i][1]);
+        assert_int_equal(buffer[length], 0x5A);
+        shmrpc_writer_init(&writer, buffer, length - 1);
+        write_text(strings[i][0]);
+        assert_failed(SHMRPC_TOO_LARGE);
+    }
+    shmrpc_writer_init(&writer, buffer, 1);
+    shmrpc_write_int64(&writer, 7);
+    assert_text("7");
 }
 
 static void test_absurd_capacities_do_not_wrap(void **state)
@@ -810,6 +869,9 @@ static void test_broken_writers_are_noticed(void **state)
     writer.begin = writer.at + 1;
     expect_check_failure(shmrpc_writer_raw(&writer, "1", 1));
     expect_check_failure(support_ignore(shmrpc_writer_complete(&writer)));
+    /* Also before what is refused anyway. */
+    expect_check_failure(shmrpc_write_double(&writer, NAN));
+    expect_check_failure(shmrpc_write_json(&writer, "!", 1));
 }
 
 int main(void)
@@ -827,10 +889,12 @@ int main(void)
         cmocka_unit_test(test_SRPC_JSON_013_numbers_do_not_follow_the_locale),
         cmocka_unit_test(test_SRPC_JSON_015_levels),
         cmocka_unit_test(test_SRPC_JSON_015_levels_of_ready_json_count),
+        cmocka_unit_test(test_SRPC_JSON_015_a_level_too_many_is_not_passed_over),
         cmocka_unit_test(test_SRPC_JSON_012_ready_json_is_validated),
         cmocka_unit_test(test_calls_out_of_order_are_invalid),
         cmocka_unit_test(test_raw_bytes_are_verbatim),
         cmocka_unit_test(test_every_capacity),
+        cmocka_unit_test(test_what_fits_exactly_fits),
         cmocka_unit_test(test_absurd_capacities_do_not_wrap),
         cmocka_unit_test(test_SRPC_JSON_012_random_documents_survive_copies),
         cmocka_unit_test(test_contracts_of_the_writer),

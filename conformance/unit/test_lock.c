@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -540,6 +542,28 @@ static void test_SRPC_FORK_002_forks_amid_threads_leave_no_descriptor(void **sta
     assert_int_equal(count_descriptors(), before);
 }
 
+/* -1 is refused before the kernel is asked, whose refusal would fire as well. */
+static void expect_no_descriptor(const char *line)
+{
+    if (strstr(line, "REQUIRE(fd >= 0)") == NULL) {
+        fprintf(stderr, "another assertion: %s\n", line);
+        abort();
+    }
+    support_check_hook(line);
+}
+
+static void test_no_descriptor_is_no_file(void **state)
+{
+    (void)state;
+    shmrpc_check_set_hook(expect_no_descriptor);
+    expect_assert_failure(support_ignore(shmrpc_lock_take(-1)));
+    expect_assert_failure(shmrpc_lock_drop(-1));
+    expect_assert_failure(support_ignore(shmrpc_lock_held(-1)));
+    expect_assert_failure(support_ignore(shmrpc_lease_take(-1)));
+    expect_assert_failure(shmrpc_lease_drop(-1));
+    shmrpc_check_set_hook(NULL);
+}
+
 int main(void)
 {
     support_limit_seconds(60);
@@ -562,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_FORK_001_each_listed_node_is_told_once),
         cmocka_unit_test(test_SRPC_FORK_002_a_fork_waits_for_who_has_blocked_it),
         cmocka_unit_test(test_SRPC_FORK_002_forks_amid_threads_leave_no_descriptor),
+        cmocka_unit_test(test_no_descriptor_is_no_file),
     };
     return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
 }

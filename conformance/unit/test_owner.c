@@ -243,6 +243,122 @@ static void test_SRPC_RECLAIM_008_SRPC_LIFE_004_held_leftovers_refuse_the_creati
     }
 }
 
+/* A server lives that lost the name req: its mark is no proof that it is dead. */
+static void test_SRPC_RECLAIM_008_a_marked_leftover_may_be_held_as_well(void **state)
+{
+    (void)state;
+    const char *name = raw_name("nameless");
+    struct shmrpc_channel *channel;
+    struct shmrpc_error error;
+    pid_t server = start_party(name, PUBLISHES, RAW_REQ);
+    raw_unlink(name, RAW_REQ);
+    assert_int_equal(publish(name, &channel, &error), SHMRPC_BUSY);
+    assert_int_equal(raw_count(name), RAW_OBJECTS - 1);
+    child_kill(server);
+    assert_publishable(name);
+}
+
+/* ---- On a clock of the test's own ----------------------------------------------------------- */
+
+enum { MS = 1000000 };
+static int64_t clock_ns;
+static int64_t let_go_ns;
+static int held;
+static int sleeps;
+static struct shmrpc_wait_calls real_calls;
+
+/* Five milliseconds a look. Whoever holds something of the channel lets go of it at a time. */
+static int step_clock(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    clock_ns += 5 * MS;
+    if (clock_ns >= let_go_ns && held >= 0) {
+        close(held);
+        held = -1;
+    }
+    *now = (struct timespec){.tv_sec = clock_ns / 1000000000, .tv_nsec = clock_ns % 1000000000};
+    return 0;
+}
+
+/* Stands in front of the C library's. */
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, struct timespec *left)
+{
+    if (shmrpc_wait_calls.clock != step_clock)
+        return syscall(SYS_clock_nanosleep, clock, flags, until, left) == 0 ? 0 : errno;
+    sleeps++;
+    return 0;
+}
+
+/* Hold an object until so many milliseconds have gone by on the clock. */
+static void hold_until(const char *name, enum raw_object object, bool locked, int milliseconds)
+{
+    char path[300];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    raw_path(name, object, path);
+    held = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(held >= 0);
+    if (locked)
+        assert_int_equal(fcntl(held, F_OFD_SETLK, &lock), 0);
+    clock_ns = 1000 * (int64_t)MS;
+    let_go_ns = clock_ns + milliseconds * (int64_t)MS;
+    sleeps = 0;
+    shmrpc_wait_calls.clock = step_clock;
+}
+
+static int save_clock(void **state)
+{
+    (void)state;
+    real_calls = shmrpc_wait_calls;
+    held = -1;
+    return 0;
+}
+
+static int restore_clock(void **state)
+{
+    (void)state;
+    shmrpc_wait_calls = real_calls;
+    if (held >= 0)
+        close(held);
+    return 0;
+}
+
+static void test_SRPC_RECLAIM_011_a_lock_of_a_moment_is_waited_for(void **state)
+{
+    (void)state;
+    const char *name = raw_name("moment");
+    struct shmrpc_channel *channel;
+    struct shmrpc_error error;
+    leave_dead(name);
+    hold_until(name, RAW_REQ, true, SHMRPC_CLOSING_GRACE_MS / 2);
+    assert_int_equal(publish(name, &channel, &error), SHMRPC_OK);
+    assert_int_equal(held, -1);
+    assert_true(sleeps >= 5); /* between two tries */
+    shmrpc_channel_close(&channel);
+    leave_dead(name);
+    hold_until(name, RAW_REQ, true, 2 * SHMRPC_CLOSING_GRACE_MS);
+    assert_int_equal(publish(name, &channel, &error), SHMRPC_BUSY);
+    assert_true(held >= 0);
+}
+
+/* Who only looks has a piece open for a moment: the proof is tried for as long again. */
+static void test_SRPC_RECLAIM_008_a_piece_held_for_a_moment_is_waited_for(void **state)
+{
+    (void)state;
+    const char *name = raw_name("looked");
+    struct shmrpc_channel *channel;
+    struct shmrpc_error error;
+    raw_make_file(name, RAW_RESP_EMPTY, 32, 0600);
+    hold_until(name, RAW_RESP_EMPTY, false, 3 * SHMRPC_CLOSING_GRACE_MS / 2);
+    assert_int_equal(publish(name, &channel, &error), SHMRPC_OK);
+    assert_int_equal(held, -1);
+    assert_true(sleeps >= 10);
+    shmrpc_channel_close(&channel);
+    raw_make_file(name, RAW_RESP_EMPTY, 32, 0600);
+    hold_until(name, RAW_RESP_EMPTY, false, 3 * SHMRPC_CLOSING_GRACE_MS);
+    assert_int_equal(publish(name, &channel, &error), SHMRPC_BUSY);
+    assert_true(held >= 0);
+}
+
 static void *remove_late(void *context)
 {
     raw_sleep_ms(60);
@@ -310,6 +426,23 @@ static void test_SRPC_RECLAIM_001_SRPC_LIFE_004_squatters_stay_untouched(void **
             assert_int_equal(remove(path), 0);
         }
     }
+}
+
+/* What was opened before the squatter was met is closed again. */
+static void test_SRPC_LIFE_009_a_refusal_keeps_no_descriptor(void **state)
+{
+    (void)state;
+    const char *name = raw_name("beside");
+    char path[300];
+    struct shmrpc_channel *channel;
+    struct shmrpc_error error;
+    leave_dead(name);
+    raw_path(name, RAW_RESP_FULL, path);
+    assert_int_equal(chmod(path, 0644), 0);
+    size_t before = count_descriptors();
+    assert_int_equal(publish(name, &channel, &error), SHMRPC_SYSTEM);
+    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(raw_count(name), RAW_OBJECTS);
 }
 
 /* ---- Races ---------------------------------------------------------------------------------- */
@@ -566,6 +699,7 @@ static void without_locks(void *context)
     CHILD_CHECK(error.system_errno == ENOLCK);
     CHILD_CHECK(shmrpc_owner_reclaim(name, &error) == SHMRPC_SYSTEM);
     CHILD_CHECK(error.system_errno == ENOLCK);
+    CHILD_CHECK(strstr(error.text, "cannot lock the channel") != NULL);
 }
 
 static void without_links(void *context)
@@ -608,6 +742,26 @@ static void without_a_req(void *context)
     child_refuse(SYS_linkat, -1, 0, ENOSPC);
     CHILD_CHECK(shmrpc_owner_reclaim(context, &error) == SHMRPC_SYSTEM);
     CHILD_CHECK(error.system_errno == ENOSPC);
+}
+
+/* Where nothing is left to remove, no req of one's own is needed. */
+static void reclaim_without_links(void *context)
+{
+    child_forbid(SYS_linkat);
+    CHILD_CHECK(shmrpc_owner_reclaim(context, NULL) == SHMRPC_OK);
+}
+
+static void test_SRPC_RECLAIM_013_reclaiming_claims_nothing_without_need(void **state)
+{
+    (void)state;
+    union {
+        const char *constant;
+        void *argument;
+    } name = {.constant = raw_name("needless")};
+    child_run(reclaim_without_links, name.argument);
+    leave_dead(name.constant);
+    child_run(reclaim_without_links, name.argument);
+    assert_int_equal(raw_count(name.constant), 0);
 }
 
 static void test_SRPC_RECLAIM_003_SRPC_RECLAIM_011_SRPC_RECLAIM_013_a_name_that_keeps_changing(
@@ -672,8 +826,14 @@ int main(void)
             test_SRPC_RECLAIM_005_SRPC_RECLAIM_006_SRPC_RECLAIM_012_an_original_that_somebody_holds),
         cmocka_unit_test(test_SRPC_RECLAIM_002_a_reclaimer_at_work_is_busy),
         cmocka_unit_test(test_SRPC_RECLAIM_008_SRPC_LIFE_004_held_leftovers_refuse_the_creation),
+        cmocka_unit_test(test_SRPC_RECLAIM_008_a_marked_leftover_may_be_held_as_well),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_RECLAIM_011_a_lock_of_a_moment_is_waited_for, save_clock, restore_clock),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_RECLAIM_008_a_piece_held_for_a_moment_is_waited_for, save_clock, restore_clock),
         cmocka_unit_test(test_SRPC_RECLAIM_007_a_closing_original_is_given_time),
         cmocka_unit_test(test_SRPC_RECLAIM_001_SRPC_LIFE_004_squatters_stay_untouched),
+        cmocka_unit_test(test_SRPC_LIFE_009_a_refusal_keeps_no_descriptor),
         cmocka_unit_test(test_SRPC_RECLAIM_011_SRPC_OBJ_002_of_racing_reclaimers_one_wins),
         cmocka_unit_test(
             test_SRPC_RECLAIM_003_SRPC_RECLAIM_011_SRPC_RECLAIM_010_nobody_is_robbed_in_a_crowd),
@@ -682,6 +842,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_RECLAIM_009_the_other_five_go_before_req),
         cmocka_unit_test(test_SRPC_RECLAIM_013_pieces_go_under_a_req_of_the_removers_own),
         cmocka_unit_test(test_SRPC_RECLAIM_010_reclaim_leaves_nothing_of_the_dead),
+        cmocka_unit_test(test_SRPC_RECLAIM_013_reclaiming_claims_nothing_without_need),
         cmocka_unit_test(
             test_SRPC_RECLAIM_006_SRPC_LIFE_004_no_proof_or_no_means_remove_nothing),
         cmocka_unit_test(

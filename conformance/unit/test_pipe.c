@@ -306,11 +306,12 @@ static void test_SRPC_RECOVER_003_SRPC_RECOVER_002_an_untaken_message_is_taken_b
     (void)state;
     const void *data;
     size_t length;
-    /* Polled and waited for; also a message without bytes. */
-    for (int i = 0; i < 4; i++) {
+    /* Polled and waited for; also a message of one byte, and one without bytes. */
+    static const size_t lengths[] = {4, 1, 0};
+    for (int i = 0; i < 6; i++) {
         struct ends ends;
         int timeout_ms = i % 2 == 0 ? 0 : RAW_PATIENCE_MS;
-        send_to_victim(&ends, "untaken", false, false, i < 2 ? 4 : 0);
+        send_to_victim(&ends, "untaken", false, false, lengths[i / 2]);
         for (int twice = 0; twice < 2; twice++) {
             assert_int_equal(shmrpc_pipe_receive(ends.client, &data, &length, timeout_ms),
                              SHMRPC_PEER_GONE_NOT_STARTED);

@@ -545,6 +545,82 @@ static void test_assertions(void **state)
 
 #define with_names(test) cmocka_unit_test_setup_teardown(test, set_names, remove_names)
 
+/* More than is reserved at once, and no multiple of that. */
+static void test_SRPC_SEG_004_SRPC_SEG_001_a_large_one_has_its_size(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {(2 << 20) - 1, 2 << 20, (2 << 20) + 1, (5 << 20) + 4097};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct shmrpc_segment segment = make(sizes[i], MODE);
+        struct stat status;
+        assert_int_equal(fstat(segment.fd, &status), 0);
+        assert_int_equal(status.st_size, sizes[i]);
+        assert_true((size_t)status.st_blocks * 512 >= sizes[i]);
+        shmrpc_segment_drop(&segment);
+    }
+}
+
+/* A program may have closed its standard input: 0 is a descriptor like any other. */
+static void use_descriptor_0(void *nothing)
+{
+    (void)nothing;
+    struct shmrpc_segment segment = SHMRPC_SEGMENT_INIT;
+    close(STDIN_FILENO);
+    CHILD_CHECK(shmrpc_segment_make(BYTES, MODE, &segment, NULL) == SHMRPC_OK);
+    CHILD_CHECK(segment.fd == 0);
+    CHILD_CHECK(shmrpc_segment_link(&segment, file_a, NULL) == SHMRPC_OK);
+    shmrpc_segment_drop(&segment);
+    CHILD_CHECK(shmrpc_segment_open(file_a, BYTES, &segment, NULL) == SHMRPC_OK);
+    CHILD_CHECK(segment.fd == 0);
+    shmrpc_segment_drop(&segment);
+    CHILD_CHECK(fcntl(0, F_GETFD) == -1);
+}
+
+static void test_SRPC_LIFE_009_descriptor_0_is_one(void **state)
+{
+    (void)state;
+    child_run(use_descriptor_0, NULL);
+}
+
+static void drop_again(void *nothing)
+{
+    (void)nothing;
+    struct shmrpc_segment segment = SHMRPC_SEGMENT_INIT;
+    CHILD_CHECK(shmrpc_segment_make(BYTES, MODE, &segment, NULL) == SHMRPC_OK);
+    shmrpc_segment_drop(&segment);
+    child_forbid(SYS_close);
+    shmrpc_segment_close_fd(&segment);
+    shmrpc_segment_drop(&segment);
+}
+
+static void test_what_is_closed_is_not_closed_again(void **state)
+{
+    (void)state;
+    child_run(drop_again, NULL);
+}
+
+static void test_SRPC_ATTACH_005_a_refusal_names_the_mode(void **state)
+{
+    (void)state;
+    struct shmrpc_segment segment = SHMRPC_SEGMENT_INIT;
+    struct shmrpc_error error;
+    make_named(file_a, BYTES, MODE);
+    assert_int_equal(chmod(path_a, 06751), 0);
+    assert_int_equal(shmrpc_segment_open(file_a, 0, &segment, &error), SHMRPC_SYSTEM);
+    assert_non_null(strstr(error.text, "has mode 6751, not 0600"));
+}
+
+static void test_a_registered_map_that_is_none_is_noticed(void **state)
+{
+    (void)state;
+    static char memory[64];
+    struct shmrpc_segment segment = SHMRPC_SEGMENT_INIT;
+    segment.range = shmrpc_sigbus_add(memory, sizeof memory);
+    assert_non_null(segment.range);
+    expect_check_failure(shmrpc_segment_drop(&segment));
+    shmrpc_sigbus_remove(segment.range);
+}
+
 int main(void)
 {
     support_limit_seconds(90);
@@ -569,6 +645,11 @@ int main(void)
         with_names(test_SRPC_SEG_004_lack_of_space_is_reported_at_creation),
         with_names(test_SRPC_SEG_005_signals_do_not_stop_a_reservation),
         with_names(test_assertions),
+        with_names(test_SRPC_SEG_004_SRPC_SEG_001_a_large_one_has_its_size),
+        with_names(test_SRPC_LIFE_009_descriptor_0_is_one),
+        with_names(test_what_is_closed_is_not_closed_again),
+        with_names(test_SRPC_ATTACH_005_a_refusal_names_the_mode),
+        with_names(test_a_registered_map_that_is_none_is_noticed),
     };
     return cmocka_run_group_tests_name("segment", tests, NULL, NULL);
 }

@@ -1156,6 +1156,29 @@ static void test_SRPC_ENV_011_a_name_that_begins_another(void **state)
     world_finish(&world);
 }
 
+/* What was suspected of a channel is not held against the one that replaces it. */
+static void test_SRPC_RECOVER_012_a_channel_made_anew_is_above_suspicion(void **state)
+{
+    (void)state;
+    struct world world;
+    world_start(&world, "above-suspicion", 0, 0);
+    raw_set_values(&world.raw, 0, 0, 1, 0);
+    assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_TIMEOUT);
+    raw_set(&world.raw, RAW_REQ_FULL, 2);
+    assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_OK);
+    assert_non_null(strstr(world.log, "anew"));
+    raw_close(&world.raw);
+    raw_open(&world.raw, world.name);
+    raw_set_values(&world.raw, 0, 0, 1, 0);
+    raw_close(&world.raw);
+    /* The first look at it can only begin to suspect. */
+    raw_sleep_ms(10);
+    assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_TIMEOUT);
+    assert_true(raw_values_are(world.name, 0, 0, 1, 0));
+    raw_open(&world.raw, world.name);
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1207,6 +1230,7 @@ int main(void)
         cmocka_unit_test(test_broken_contracts_fire),
         cmocka_unit_test(test_SRPC_ENV_012_a_status_becomes_the_error_text),
         cmocka_unit_test(test_SRPC_ENV_011_a_name_that_begins_another),
+        cmocka_unit_test(test_SRPC_RECOVER_012_a_channel_made_anew_is_above_suspicion),
     };
     support_limit_seconds(120);
     return cmocka_run_group_tests_name("server", tests, NULL, raw_sweep);

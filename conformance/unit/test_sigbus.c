@@ -306,6 +306,9 @@ static void send_sigbus_with_address(void *nothing)
     info.si_addr = segment.map;
     CHILD_CHECK(syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info) == 0);
     CHILD_CHECK(called == 1);
+    info.si_code = SI_USER;
+    CHILD_CHECK(syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info) == 0);
+    CHILD_CHECK(called == 2);
     CHILD_CHECK(!shmrpc_sigbus_hit(segment.range));
     CHILD_CHECK(((char *)segment.map)[0] == 'x');
     shmrpc_segment_drop(&segment);
@@ -319,6 +322,60 @@ static void test_SRPC_SIGBUS_002_a_sent_signal_is_no_fault(void **state)
         skip();
     }
     child_run(send_sigbus_with_address, NULL);
+}
+
+/* Of the kernel's codes BUS_ADRALN is the least. The default action takes the place of ignoring, and
+ * the fault would recur; this one, which was only sent, does not. */
+static void send_the_least_fault(void *nothing)
+{
+    (void)nothing;
+    struct sigaction now;
+    start_plain();
+    signal(SIGBUS, SIG_IGN);
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_ADRALN};
+    CHILD_CHECK(syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info) == 0);
+    CHILD_CHECK(sigaction(SIGBUS, NULL, &now) == 0);
+    CHILD_CHECK(now.sa_handler == SIG_DFL);
+}
+
+static void test_SRPC_SIGBUS_002_no_fault_can_be_ignored(void **state)
+{
+    (void)state;
+    if (support_under_valgrind()) {
+        print_message("skipped: valgrind does not deliver such a signal at once\n");
+        skip();
+    }
+    child_run(send_the_least_fault, NULL);
+}
+
+/* A place of the registry that is free guards nothing, not even where addresses begin. */
+static void fault_at_a_low_address(void *nothing)
+{
+    (void)nothing;
+    enum { LOW = 1 << 20 };
+    const struct sigaction earlier = {.sa_handler = earlier_handler};
+    start_plain();
+    CHILD_CHECK(sigaction(SIGBUS, &earlier, NULL) == 0);
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    struct shmrpc_segment segment = make(2 * LOW);
+    int fd = dup(segment.fd);
+    CHILD_CHECK(fd >= 0);
+    shmrpc_segment_drop(&segment);
+    faulting = mmap((void *)(uintptr_t)LOW, page_bytes(), PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+    if (faulting != (volatile char *)(uintptr_t)LOW)
+        child_leave(CHILD_SKIPS);
+    CHILD_CHECK(ftruncate(fd, 0) == 0);
+    CHILD_CHECK(read_char(faulting) == 0);
+    CHILD_CHECK(called == 1);
+    close(fd);
+}
+
+static void test_SRPC_SIGBUS_002_a_free_place_guards_nothing(void **state)
+{
+    (void)state;
+    child_run(fault_at_a_low_address, NULL);
 }
 
 static void no_page_to_be_had(void *nothing)
@@ -491,6 +548,8 @@ int main(void)
         cmocka_unit_test(test_SRPC_SIGBUS_002_SRPC_SIGBUS_003_other_faults_go_to_the_earlier_handler),
         cmocka_unit_test(test_SRPC_SIGBUS_002_the_default_and_ignoring_keep_their_meaning),
         cmocka_unit_test(test_SRPC_SIGBUS_002_a_sent_signal_is_no_fault),
+        cmocka_unit_test(test_SRPC_SIGBUS_002_no_fault_can_be_ignored),
+        cmocka_unit_test(test_SRPC_SIGBUS_002_a_free_place_guards_nothing),
         cmocka_unit_test(test_failing_system_calls),
         cmocka_unit_test(test_SRPC_SIGBUS_004_the_handler_needs_no_lock_and_no_memory),
         cmocka_unit_test(test_places_in_the_registry_are_used_again),

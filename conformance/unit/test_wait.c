@@ -212,6 +212,21 @@ static void test_SRPC_RECOVER_002_the_first_look_comes_early(void **state)
     assert_true(vm.now - START <= 10 * MS);
 }
 
+/* A peer's death is noticed soon where it comes soon, and later waits are asked about seldom. */
+static void test_SRPC_WAIT_004_slices_double_up_to_100_ms(void **state)
+{
+    (void)state;
+    static const int64_t over[] = {10, 30, 70, 150, 250, 350};
+    for (int i = 0; i < 6; i++) {
+        struct shmrpc_spin spin = spin_of(SHMRPC_WAIT_BLOCK);
+        vm.now = START;
+        vm.asks = 0;
+        vm.last_asks = i + 1;
+        assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_PEER_GONE_MAYBE_EXECUTED);
+        assert_int_equal(vm.now - START, over[i] * MS);
+    }
+}
+
 static void test_SRPC_WAIT_001_SRPC_TIME_002_all_policies_give_the_same_results(void **state)
 {
     (void)state;
@@ -251,6 +266,30 @@ static void test_SRPC_WAIT_001_a_short_spin_reads_no_clock(void **state)
     assert_int_equal(vm.looks, 0);
     assert_int_equal(vm.tries, 20);
     assert_int_equal(vm.waits, 0);
+    /* 48 tries behind the first, then 32 from one look to the next. */
+    spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
+    vm.tries = 0;
+    vm.try_yields = 49;
+    assert_int_equal(take(&spin, 1000), SHMRPC_OK);
+    assert_int_equal(vm.looks, 0);
+    vm.tries = vm.try_yields = 0;
+    vm.per_look = SHMRPC_SPIN_MAX_NS;
+    vm.wait_yields = 1;
+    assert_int_equal(take(&spin, 1000), SHMRPC_OK);
+    assert_int_equal(vm.tries, 49 + 32);
+}
+
+/* Who polls does not spin. */
+static void test_SRPC_WAIT_001_a_poll_is_two_tries(void **state)
+{
+    (void)state;
+    struct shmrpc_spin spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
+    assert_int_equal(take(&spin, 0), SHMRPC_TIMEOUT);
+    assert_int_equal(vm.tries, 2);
+    vm.tries = 0;
+    vm.per_look = 1000;
+    assert_int_equal(take(&spin, 1), SHMRPC_TIMEOUT);
+    assert_true(vm.tries > 49);
 }
 
 static void test_SRPC_WAIT_003_adaptive_spins_within_a_bound_and_then_blocks(void **state)
@@ -380,6 +419,58 @@ static void test_SRPC_WAIT_003_two_sides_on_one_cpu_are_made_to_part(void **stat
     int64_t start = vm.now;
     assert_int_equal(take(&near, 2), SHMRPC_TIMEOUT);
     assert_true(vm.now - start < 3 * MS);
+}
+
+/* Where "as soon as" and "close upon" end, to the nanosecond; and how a count goes on. */
+static void test_SRPC_WAIT_003_which_tokens_count_as_crowded(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t takes;
+        int64_t apart;
+        unsigned before;
+        unsigned behind;
+    } cases[] = {
+        {19999, 249999, 0, 1}, {20000, 249999, 2, 0}, {19999, 250000, 2, 0}, {0, 0, 2, 3},
+        {20000, 249999, 3, 0}, {20000, 250000, 4, 5},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct shmrpc_spin spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
+        spin.pause = spin.skip = 1; /* the last wait that does not spin */
+        spin.crowded = cases[i].before;
+        spin.awake_ns = vm.now - cases[i].apart;
+        vm.waits = 0;
+        vm.wait_yields = 1;
+        vm.wait_takes = cases[i].takes;
+        assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
+        assert_int_equal(spin.crowded, cases[i].behind);
+    }
+}
+
+static void test_SRPC_WAIT_003_the_count_begins_anew(void **state)
+{
+    (void)state;
+    struct shmrpc_spin spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
+    spin.crowded = 2; /* with a token that a spin meets */
+    vm.try_yields = 20;
+    assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
+    assert_int_equal(spin.crowded, 0);
+    spin.crowded = 2; /* and with a pause */
+    spin.failures = 11;
+    vm.try_yields = 0;
+    assert_true(tries_before_blocking(&spin) > 1);
+    assert_int_equal(spin.skip, 16);
+    assert_int_equal(spin.crowded, 0);
+    /* A long spin that meets its token when a short one would just be over has met nothing. */
+    spin = spin_of(SHMRPC_WAIT_ADAPTIVE);
+    spin.crowded = 3;
+    spin.failures = 4;
+    vm.tries = 0;
+    vm.per_try = 0;
+    vm.per_look = SHMRPC_SPIN_MAX_NS;
+    vm.try_yields = 49 + 32 + 1;
+    assert_int_equal(take(&spin, SHMRPC_FOREVER), SHMRPC_OK);
+    assert_int_equal(spin.failures, 5);
 }
 
 static void test_SRPC_WAIT_002_without_a_second_cpu_nothing_spins(void **state)
@@ -742,11 +833,15 @@ int main(void)
         on_vm(test_SRPC_TIME_004_a_token_after_signals_is_taken),
         on_vm(test_SRPC_WAIT_004_no_slice_is_longer_than_100_ms),
         on_vm(test_SRPC_RECOVER_002_the_first_look_comes_early),
+        on_vm(test_SRPC_WAIT_004_slices_double_up_to_100_ms),
         on_vm(test_SRPC_WAIT_001_SRPC_TIME_002_all_policies_give_the_same_results),
         on_vm(test_SRPC_WAIT_001_a_short_spin_reads_no_clock),
+        on_vm(test_SRPC_WAIT_001_a_poll_is_two_tries),
         on_vm(test_SRPC_WAIT_003_adaptive_spins_within_a_bound_and_then_blocks),
         on_vm(test_SRPC_WAIT_003_spinning_stops_while_it_does_not_pay),
         on_vm(test_SRPC_WAIT_003_two_sides_on_one_cpu_are_made_to_part),
+        on_vm(test_SRPC_WAIT_003_which_tokens_count_as_crowded),
+        on_vm(test_SRPC_WAIT_003_the_count_begins_anew),
         on_vm(test_SRPC_WAIT_002_without_a_second_cpu_nothing_spins),
         on_vm(test_SRPC_SEM_007_a_token_too_many_is_a_violation),
         on_vm(test_SRPC_SEM_004_what_is_no_shared_semaphore_is_not_waited_on),

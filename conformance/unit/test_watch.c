@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct scene {
@@ -212,12 +213,27 @@ static void truncated_client(void *context)
     strike(scene);
 }
 
+/* Who polls asks by himself, and has to find it broken at the next look as well. */
+static void truncated_while_polled(void *context)
+{
+    struct scene *scene = context;
+    set(scene, "cut-polled");
+    attach(scene);
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    truncate_object(scene->name, RAW_REQ);
+    CHILD_CHECK(*(volatile char *)scene->client->request.segment.map == 0);
+    CHILD_CHECK(shmrpc_watch_server(scene->client) == SHMRPC_PROTOCOL);
+    CHILD_CHECK(scene->client->broken);
+    strike(scene);
+}
+
 static void test_SRPC_SIGBUS_001_truncated_channels_end_as_protocol(void **state)
 {
     (void)state;
     struct scene scene;
     child_run(truncated_server, &scene);
     child_run(truncated_client, &scene);
+    child_run(truncated_while_polled, &scene);
 }
 
 /* ---- Attaching ------------------------------------------------------------------------------ */
@@ -317,12 +333,34 @@ static int step_clock(clockid_t clock, struct timespec *now)
     return 0;
 }
 
+/* Where a test says so, sleeping is what moves the clock, and something may happen meanwhile. */
+static bool sleeping_moves;
+static int64_t longest_sleep_ns;
+static void (*while_asleep)(void *context);
+static void *asleep_context;
+
+/* Stands in front of the C library's. */
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, struct timespec *left)
+{
+    if (shmrpc_wait_calls.clock != step_clock || !sleeping_moves)
+        return syscall(SYS_clock_nanosleep, clock, flags, until, left) == 0 ? 0 : errno;
+    int64_t at = until->tv_sec * INT64_C(1000000000) + until->tv_nsec;
+    longest_sleep_ns = at - clock_ns > longest_sleep_ns ? at - clock_ns : longest_sleep_ns;
+    clock_ns = at;
+    if (while_asleep != NULL)
+        while_asleep(asleep_context);
+    return 0;
+}
+
 /* A time that is long over, so that whoever sleeps until one on this clock does not sleep. */
 static int start_clock(void **state)
 {
     (void)state;
     real_calls = shmrpc_wait_calls;
     shmrpc_wait_calls.clock = step_clock;
+    sleeping_moves = false;
+    while_asleep = NULL;
+    longest_sleep_ns = 0;
     clock_ns = 1000 * (int64_t)MS;
     clock_step_ns = 0;
     clock_looks = 0;
@@ -431,6 +469,115 @@ static void test_SRPC_ATTACH_011_a_busy_channel_is_tried_for_the_time_given(void
     strike(&scene);
 }
 
+static void test_SRPC_RECOVER_012_a_slice_to_the_nanosecond_is_enough(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "exactly");
+    set_values(&scene, 0, 1);
+    assert_int_equal(look_at(&scene, 0), SHMRPC_OK);
+    assert_int_equal(look_at(&scene, SHMRPC_SLICE_MS * MS), SHMRPC_OK);
+    assert_true(raw_values_are(scene.name, 1, 0, 1, 0));
+    strike(&scene);
+}
+
+/* @return how many milliseconds of the clock it took to find that the slots are not repaired. */
+static int64_t unrepaired_for(const struct scene *scene, int wait_busy_ms)
+{
+    struct shmrpc_client_options options = {.wait_busy_ms = wait_busy_ms};
+    struct shmrpc_channel *channel = NULL;
+    struct shmrpc_error error;
+    clock_ns = 1000 * (int64_t)MS;
+    assert_int_equal(shmrpc_watch_attach(scene->name, &options, &channel, &error), SHMRPC_BUSY);
+    assert_int_equal(error.status, SHMRPC_BUSY);
+    return clock_ns / MS - 1000;
+}
+
+/* Away for three slices at a time, so that the server finds itself alone for two of its looks; for as
+ * long as was asked for, and never for less than the server may need. */
+static void test_SRPC_ATTACH_013_a_repair_is_waited_for_from_afar(void **state)
+{
+    (void)state;
+    struct scene scene;
+    set(&scene, "afar");
+    set_values(&scene, 0, 1);
+    sleeping_moves = true;
+    static const int given[] = {0, SHMRPC_ATTACH_PATIENCE_MS - 1, 2 * SHMRPC_ATTACH_PATIENCE_MS};
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        int64_t least =
+            given[i] > SHMRPC_ATTACH_PATIENCE_MS ? given[i] : SHMRPC_ATTACH_PATIENCE_MS;
+        assert_in_range(unrepaired_for(&scene, given[i]), least, least + 4 * SHMRPC_SLICE_MS);
+        assert_int_equal(longest_sleep_ns, 3 * SHMRPC_SLICE_MS * MS);
+    }
+    strike(&scene);
+}
+
+/* After ten seconds the slots are repaired, or the other client leaves. */
+static void relent(void *context)
+{
+    struct scene *scene = context;
+    if (clock_ns < 11000 * (int64_t)MS)
+        return;
+    if (scene->client != NULL)
+        shmrpc_channel_close(&scene->client);
+    else
+        set_values(scene, 1, 1);
+}
+
+static void test_SRPC_ATTACH_011_SRPC_ATTACH_013_for_ever_is_for_ever(void **state)
+{
+    (void)state;
+    for (int busy = 0; busy < 2; busy++) {
+        struct scene scene;
+        struct shmrpc_client_options options = {.wait_busy_ms = SHMRPC_FOREVER};
+        struct shmrpc_channel *channel = NULL;
+        set(&scene, "ever");
+        if (busy)
+            attach(&scene);
+        else
+            set_values(&scene, 0, 1);
+        sleeping_moves = true;
+        while_asleep = relent;
+        asleep_context = &scene;
+        clock_ns = 1000 * (int64_t)MS;
+        assert_int_equal(shmrpc_watch_attach(scene.name, &options, &channel, NULL), SHMRPC_OK);
+        assert_true(clock_ns >= 11000 * (int64_t)MS);
+        shmrpc_channel_close(&channel);
+        strike(&scene);
+    }
+}
+
+static void test_SRPC_LIMIT_003_the_smallest_buffer_of_a_client(void **state)
+{
+    (void)state;
+    struct shmrpc_client_options options = SHMRPC_CLIENT_OPTIONS_INIT;
+    options.buffer_bytes = SHMRPC_LENGTH_WORD_BYTES + 1;
+    assert_int_equal(shmrpc_watch_check_options("x", &options, NULL), SHMRPC_OK);
+    options.buffer_bytes = SHMRPC_LENGTH_WORD_BYTES;
+    assert_int_equal(shmrpc_watch_check_options("x", &options, NULL), SHMRPC_INVALID);
+}
+
+/* What holds of a channel would be asked next, and does not hold of none either. */
+static void expect_requirement(const char *line)
+{
+    if (strstr(line, "REQUIRE(") == NULL) {
+        fprintf(stderr, "another assertion: %s\n", line);
+        abort();
+    }
+    support_check_hook(line);
+}
+
+static void test_a_watch_needs_a_channel(void **state)
+{
+    (void)state;
+    struct shmrpc_keeper keeper = {.channel = NULL};
+    shmrpc_check_set_hook(expect_requirement);
+    expect_assert_failure(support_ignore(shmrpc_watch_channel(NULL)));
+    expect_assert_failure(support_ignore(shmrpc_watch_channel(&keeper)));
+    expect_assert_failure(support_ignore(shmrpc_watch_server(NULL)));
+    shmrpc_check_set_hook(NULL);
+}
+
 /* As far as the six names and the mark go all is well; the handle is what is broken. */
 static void test_a_watch_looks_at_its_channel(void **state)
 {
@@ -467,6 +614,14 @@ int main(void)
             test_SRPC_RECOVER_012_a_moment_of_rest_ends_the_suspicion, start_clock, stop_clock),
         cmocka_unit_test_setup_teardown(
             test_SRPC_ATTACH_011_a_busy_channel_is_tried_for_the_time_given, start_clock, stop_clock),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_RECOVER_012_a_slice_to_the_nanosecond_is_enough, start_clock, stop_clock),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_ATTACH_013_a_repair_is_waited_for_from_afar, start_clock, stop_clock),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_ATTACH_011_SRPC_ATTACH_013_for_ever_is_for_ever, start_clock, stop_clock),
+        cmocka_unit_test(test_SRPC_LIMIT_003_the_smallest_buffer_of_a_client),
+        cmocka_unit_test(test_a_watch_needs_a_channel),
         cmocka_unit_test(test_a_watch_looks_at_its_channel),
     };
     support_limit_seconds(60);
