@@ -127,7 +127,7 @@ enum shmrpc_status shmrpc_envelope_read_request(const char *text, size_t length,
         request->problem = "not valid JSON";
         return SHMRPC_SERIALIZATION;
     }
-    if (outer.object.length == 0 || !find(&outer, "request_id", &request->id)) {
+    if (!find(&outer, "request_id", &request->id)) {
         request->problem = "no JSON object with a request_id";
         return SHMRPC_SERIALIZATION;
     }
@@ -146,7 +146,7 @@ enum shmrpc_status shmrpc_envelope_read_response(const char *text, size_t length
     struct shmrpc_value id;
     /* SRPC-CALL-004 */
     if (shmrpc_json_scan(text, length, NULL, &root, &outer, NULL, NULL) != SHMRPC_OK ||
-        outer.object.length == 0 || !find(&outer, "request_id", &id) || id.type != SHMRPC_STRING)
+        !find(&outer, "request_id", &id) || id.type != SHMRPC_STRING)
         return SHMRPC_PROTOCOL;
     ENSURE(id.length >= 2);
     response->id = id;

@@ -207,6 +207,11 @@ static void test_SRPC_RECOVER_008_SRPC_RECOVER_010_SRPC_RECOVER_011_suspicion_an
     };
     struct pair pair;
     make_pair(&pair, "repair");
+    /* What no death leaves is no case for a repair. */
+    raw_set_values(&pair.raw, 1, 0, 0, 2);
+    struct shmrpc_channel_values odd = shmrpc_channel_values(pair.server);
+    assert_null(shmrpc_channel_repair(pair.server, &odd));
+    assert_raw_values(&pair.raw, 1, 0, 0, 2);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const int *c = cases[i];
         raw_set_values(&pair.raw, (unsigned)c[0], (unsigned)c[1], (unsigned)c[2], (unsigned)c[3]);
@@ -893,7 +898,8 @@ static void test_SRPC_ATTACH_010_no_lock_no_client(void **state)
 
 enum { MS = 1000000 };
 static int sleeps;
-static struct raw *repaired_at_half;
+static struct raw *changing;
+static unsigned resp_empty_then;
 
 static int standing_clock(clockid_t clock, struct timespec *now)
 {
@@ -909,8 +915,8 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, st
         return syscall(SYS_clock_nanosleep, clock, flags, until, left) == 0 ? 0 : errno;
     assert_int_equal(until->tv_sec, 1000);
     assert_int_equal(until->tv_nsec, MS);
-    if (++sleeps == 10 && repaired_at_half != NULL)
-        raw_set_values(repaired_at_half, 1, 0, 1, 0);
+    if (++sleeps == 10 && changing != NULL)
+        raw_set_values(changing, 1, 0, resp_empty_then, !resp_empty_then);
     return 0;
 }
 
@@ -921,7 +927,7 @@ static int stop_clock(void **state)
     (void)state;
     real_calls = shmrpc_wait_calls;
     shmrpc_wait_calls.clock = standing_clock;
-    repaired_at_half = NULL;
+    changing = NULL;
     sleeps = 0;
     return 0;
 }
@@ -948,11 +954,15 @@ static void test_SRPC_ATTACH_013_slots_are_given_a_moment(void **state)
     raw_set_values(&raw, 1, 0, 0, 0);
     assert_int_equal(attach(name, &client), SHMRPC_TIMEOUT);
     assert_int_equal(sleeps, 19);
-    sleeps = 0;
-    repaired_at_half = &raw;
-    assert_int_equal(attach(name, &client), SHMRPC_OK);
-    assert_int_equal(sleeps, 10);
-    shmrpc_channel_close(&client);
+    /* It is repaired meanwhile, or the server was inside and leaves a response to somebody else. */
+    changing = &raw;
+    for (resp_empty_then = 0; resp_empty_then < 2; resp_empty_then++) {
+        raw_set_values(&raw, 1, 0, 0, 0);
+        sleeps = 0;
+        assert_int_equal(attach(name, &client), SHMRPC_OK);
+        assert_int_equal(sleeps, 10);
+        shmrpc_channel_close(&client);
+    }
     raw_close(&raw);
     shmrpc_channel_close(&server);
 }

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -1500,6 +1501,47 @@ static void test_SRPC_CALL_010_a_time_out_alone_lets_no_channel_go(void **state)
     strike(scene);
 }
 
+static const uint64_t *dice;
+
+/* Stands in front of the C library's: throws what the test says. */
+ssize_t getrandom(void *buffer, size_t length, unsigned flags)
+{
+    if (dice == NULL)
+        return syscall(SYS_getrandom, buffer, length, flags);
+    memcpy(buffer, dice, length);
+    return (ssize_t)length;
+}
+
+/* The first id of a client that was opened with these random numbers. */
+static void id_of(struct scene *scene, const uint64_t random[2], char id[33])
+{
+    shmrpc_client_close(&scene->client);
+    dice = random;
+    open_client(scene, 1);
+    dice = NULL;
+    assert_int_equal(shmrpc_client_call(scene->client, "m", NULL, 0, NULL), SHMRPC_TIMEOUT);
+    memcpy(id, strchr(raw_body(&scene->raw, RAW_REQ), ':') + 2, 32);
+    id[32] = '\0';
+}
+
+static void test_SRPC_ENV_006_each_random_bit_makes_another_id(void **state)
+{
+    (void)state;
+    struct scene *scene = set("each-bit", 0, 1);
+    char ids[129][33];
+    static const uint64_t none[2];
+    id_of(scene, none, ids[128]);
+    for (int bit = 0; bit < 128; bit++) {
+        const uint64_t random[2] = {bit < 64 ? UINT64_C(1) << bit : 0,
+                                    bit < 64 ? 0 : UINT64_C(1) << (bit - 64)};
+        id_of(scene, random, ids[bit]);
+        for (int earlier = 0; earlier < bit; earlier++)
+            assert_string_not_equal(ids[bit], ids[earlier]);
+        assert_string_not_equal(ids[bit], ids[128]);
+    }
+    strike(scene);
+}
+
 static void open_without_randomness(void *name)
 {
     struct shmrpc_client *client = NULL;
@@ -1579,6 +1621,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_client),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_ENV_006_nor_while_there_is_no_channel),
         cmocka_unit_test(test_broken_contracts_fire),
+        cmocka_unit_test(test_SRPC_ENV_006_each_random_bit_makes_another_id),
         cmocka_unit_test(test_SRPC_ENV_006_without_random_numbers_there_are_no_ids),
         cmocka_unit_test(
             test_SRPC_CALL_005_SRPC_CALL_006_not_one_foreign_response_behind_the_deadline),

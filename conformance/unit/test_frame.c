@@ -271,6 +271,20 @@ static void test_assertions(void **state)
     expect_check_failure(support_ignore(shmrpc_frame_begins(slot, 16, out, 17)));
 }
 
+/* Around the ends of pages: all of it is there, and the sanitizers see where it ends. */
+static void test_a_copy_has_its_whole_capacity(void **state)
+{
+    (void)state;
+    for (size_t capacity = 1; capacity < 3 * 4096; capacity += capacity % 4096 < 4080 ? 255 : 1) {
+        char *copy = shmrpc_frame_alloc(capacity);
+        assert_non_null(copy);
+        assert_int_equal((uintptr_t)copy % 4096, 4);
+        memset(copy, 0x5A, capacity);
+        shmrpc_frame_free(copy);
+    }
+    shmrpc_frame_free(NULL);
+}
+
 int main(void)
 {
     support_limit_seconds(60);
@@ -283,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_FRAME_006_SRPC_SEC_001_a_length_that_changes_meanwhile),
         cmocka_unit_test(test_SRPC_CALL_007_whether_a_slot_begins_with_ones_own_bytes),
         cmocka_unit_test(test_assertions),
+        cmocka_unit_test(test_a_copy_has_its_whole_capacity),
     };
     return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
 }

@@ -1470,6 +1470,22 @@ static void test_SRPC_JSON_011_every_string_without_an_escape_has_a_view(void **
     }
 }
 
+/* Whose maker has not looked whether there are escapes in it. */
+static void test_SRPC_JSON_011_a_value_that_does_not_say_that_it_is_plain(void **state)
+{
+    (void)state;
+    const struct shmrpc_value plain = {"\"ab\"", 4, SHMRPC_STRING, false};
+    const struct shmrpc_value escaped = {"\"\\n\"", 4, SHMRPC_STRING, false};
+    const char *view;
+    size_t length;
+    assert_int_equal(shmrpc_value_string_view(&plain, &view, &length), SHMRPC_OK);
+    assert_ptr_equal(view, plain.text + 1);
+    assert_true(shmrpc_json_string_equals(&plain, "ab", 2));
+    assert_int_equal(shmrpc_value_string_view(&escaped, &view, &length), SHMRPC_SERIALIZATION);
+    assert_false(shmrpc_json_string_equals(&escaped, "\\n", 2));
+    assert_true(shmrpc_json_string_equals(&escaped, "\n", 1));
+}
+
 static void test_SRPC_JSON_006_a_member_that_is_not_there_is_not_found(void **state)
 {
     (void)state;
@@ -1527,6 +1543,7 @@ int main(void)
         cmocka_unit_test(test_contracts_of_text),
         cmocka_unit_test(test_SRPC_JSON_011_what_fits_exactly_fits),
         cmocka_unit_test(test_SRPC_JSON_011_every_string_without_an_escape_has_a_view),
+        cmocka_unit_test(test_SRPC_JSON_011_a_value_that_does_not_say_that_it_is_plain),
         cmocka_unit_test(test_SRPC_JSON_006_a_member_that_is_not_there_is_not_found),
     };
     return cmocka_run_group_tests_name("json", tests, vectors_load, vectors_unload);

@@ -547,6 +547,30 @@ static void test_SRPC_ATTACH_011_SRPC_ATTACH_013_for_ever_is_for_ever(void **sta
     }
 }
 
+/* Every five milliseconds, for the time given and not a moment longer; without one, once. */
+static void test_SRPC_ATTACH_001_SRPC_ATTACH_011_a_try_every_five_ms(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct shmrpc_client_options options = SHMRPC_CLIENT_OPTIONS_INIT;
+    struct shmrpc_channel *channel = NULL;
+    static const int busy[][2] = {{0, SHMRPC_CLOSING_GRACE_MS}, {300, 300}};
+    sleeping_moves = true;
+    assert_int_equal(shmrpc_watch_attach(raw_name("none"), &options, &channel, NULL),
+                     SHMRPC_NOT_FOUND);
+    assert_int_equal(longest_sleep_ns, 0);
+    set(&scene, "five");
+    attach(&scene);
+    for (size_t i = 0; i < 2; i++) {
+        options.wait_busy_ms = busy[i][0];
+        clock_ns = 1000 * (int64_t)MS;
+        assert_int_equal(shmrpc_watch_attach(scene.name, &options, &channel, NULL), SHMRPC_BUSY);
+        assert_int_equal(clock_ns, (1000 + busy[i][1]) * (int64_t)MS);
+        assert_int_equal(longest_sleep_ns, SHMRPC_RETRY_MS * MS);
+    }
+    strike(&scene);
+}
+
 static void test_SRPC_LIMIT_003_the_smallest_buffer_of_a_client(void **state)
 {
     (void)state;
@@ -620,6 +644,8 @@ int main(void)
             test_SRPC_ATTACH_013_a_repair_is_waited_for_from_afar, start_clock, stop_clock),
         cmocka_unit_test_setup_teardown(
             test_SRPC_ATTACH_011_SRPC_ATTACH_013_for_ever_is_for_ever, start_clock, stop_clock),
+        cmocka_unit_test_setup_teardown(
+            test_SRPC_ATTACH_001_SRPC_ATTACH_011_a_try_every_five_ms, start_clock, stop_clock),
         cmocka_unit_test(test_SRPC_LIMIT_003_the_smallest_buffer_of_a_client),
         cmocka_unit_test(test_a_watch_needs_a_channel),
         cmocka_unit_test(test_a_watch_looks_at_its_channel),
