@@ -656,6 +656,7 @@ static void test_each_operation_looks_at_where_its_channel_stands(void **state)
     expect_check_failure(shmrpc_channel_discard_response(pair.client));
     expect_check_failure(support_ignore(shmrpc_channel_names_held(pair.client)));
     expect_check_failure(shmrpc_channel_values(pair.client));
+    expect_check_failure(support_ignore(shmrpc_channel_complete(pair.client, NULL)));
     pair.client->complete = true;
     expect_check_failure(shmrpc_channel_retire(pair.client));
     end_pair(&pair);
