@@ -330,15 +330,16 @@ class Run:
         self.tested = {label(t): digests[os.path.relpath(t.program)] for t in self.tests}
         self.mutated = {name: digest_of(os.path.join(ROOT, "src", name)) for name in
                         {m["file"] for m in self.mutations}}
-        self.print = digest_of(os.path.join(self.build, "copy", "mutations.json"), *self.programs)
+        self.print = {os.path.basename(p): digest_of(os.path.join(self.build, "copy", "mutations.json"), p)
+                      for p in self.programs}
         self.file = os.path.join(self.build, "results.json")
         self.results, self.records = {}, {}
         if os.path.exists(self.file):
             with open(self.file, encoding="utf-8") as stream:
                 kept = json.load(stream)
             self.results = kept["results"]
-            if kept["fingerprint"] == self.print:
-                self.records = kept["records"]
+            self.records = {name: record for name, record in kept["records"].items()
+                            if self.print.get(name.split(":")[0], "") == kept["fingerprint"].get(name.split(":")[0])}
         self.saved = time.monotonic()
 
     def known(self, mutation):
