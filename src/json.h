@@ -10,7 +10,7 @@
 
 #include "limit.h"
 
-/** How many members of an object the scanner remembers; the rest is found by walking on. */
+/** How many members of an object the scanner remembers; one that has more is walked. */
 enum { SHMRPC_JSON_REMEMBERED = 16 };
 
 struct shmrpc_member {

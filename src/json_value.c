@@ -218,19 +218,10 @@ enum shmrpc_status shmrpc_members_find(const struct shmrpc_members *members, con
     REQUIRE(members != NULL);
     REQUIRE(value != NULL);
     REQUIRE(key != NULL || key_length == 0);
-    size_t listed = members->count;
-    if (listed > SHMRPC_JSON_REMEMBERED) {
-        listed = SHMRPC_JSON_REMEMBERED;
-        const struct shmrpc_value *last = &members->list[listed - 1].value;
-        struct shmrpc_iterator rest = {
-            .at = last->text + last->length,
-            .end = members->object.text + members->object.length - 1,
-            .object = true};
-        if (find_last(&rest, key, key_length, value))
-            return SHMRPC_OK;
-    }
+    if (members->count > SHMRPC_JSON_REMEMBERED)
+        return shmrpc_value_member(&members->object, key, key_length, value);
     /* SRPC-JSON-006: from the last one backwards, so that the last of duplicates is found. */
-    while (listed-- > 0) {
+    for (size_t listed = members->count; listed-- > 0;) {
         if (shmrpc_json_key_is(&members->list[listed].key, key, key_length)) {
             *value = members->list[listed].value;
             return SHMRPC_OK;

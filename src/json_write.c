@@ -139,8 +139,8 @@ void shmrpc_write_array_end(struct shmrpc_writer *writer)
     container_end(writer, false);
 }
 
-/** Write the escape of a quote, a backslash or a control character.
- *  @return its length, or 0 where less than that is left. */
+/** Write the escape of a quote, a backslash or a control character, or nothing where less than its
+ *  length is left. @return its length */
 static inline size_t escape(char c, char *to, size_t left)
 {
     INVARIANT(c >= 0);
@@ -153,11 +153,12 @@ static inline size_t escape(char c, char *to, size_t left)
     char letter = letters[(size_t)c];
     size_t length = letter != 0 ? 2 : 6;
     if (length > left)
-        return 0;
+        return length;
     to[0] = '\\';
     to[1] = letter;
     if (letter == 0) {
-        memcpy(to + 1, "u00", 3);
+        to[1] = 'u';
+        to[2] = to[3] = '0';
         to[4] = hex[c >> 4];
         to[5] = hex[c & 0xF];
     }
@@ -184,7 +185,7 @@ static bool put_string(struct shmrpc_writer *writer, const char *data, size_t le
         size_t written;
         if (shmrpc_json_plain[(unsigned char)*at]) {
             read = written = shmrpc_json_copy_plain(to, at, ahead < left ? ahead : left);
-        } else if ((unsigned char)*at < 0x80) {
+        } else if ((signed char)*at >= 0) {
             written = escape(*at, to, left);
         } else {
             const char *offence;

@@ -62,6 +62,7 @@ void shmrpc_lease_drop(int fd)
 }
 
 static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
+static bool fork_blocked; /* who holds the mutex says so */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static struct shmrpc_fork_node fork_list = {&fork_list, &fork_list, NULL};
 
@@ -78,20 +79,23 @@ static void fork_child(void)
         node->in_child(node);
     }
     ENSURE(fork_list.previous == &fork_list);
-    SYS_OK(pthread_mutex_unlock(&fork_mutex));
+    shmrpc_fork_unblock();
 }
 
 static void fork_lock(void)
 {
     SYS_OK(pthread_mutex_lock(&fork_mutex));
+    fork_blocked = true;
     INVARIANT(fork_list.next->previous == &fork_list);
     INVARIANT(fork_list.previous->next == &fork_list);
 }
 
 void shmrpc_fork_unblock(void)
 {
+    REQUIRE(fork_blocked);
     INVARIANT(fork_list.next->previous == &fork_list);
     INVARIANT(fork_list.previous->next == &fork_list);
+    fork_blocked = false;
     SYS_OK(pthread_mutex_unlock(&fork_mutex));
 }
 
@@ -109,6 +113,7 @@ void shmrpc_fork_block(void)
 
 void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmrpc_fork_node *))
 {
+    REQUIRE(fork_blocked);
     REQUIRE(node != NULL);
     REQUIRE(in_child != NULL);
     REQUIRE(node->next == NULL);
@@ -122,6 +127,7 @@ void shmrpc_fork_add(struct shmrpc_fork_node *node, void (*in_child)(struct shmr
 
 void shmrpc_fork_remove(struct shmrpc_fork_node *node)
 {
+    REQUIRE(fork_blocked);
     REQUIRE(node != NULL);
     if (node->next == NULL)
         return; /* never added, or this is a forked child */

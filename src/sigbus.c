@@ -40,7 +40,7 @@ static struct shmrpc_sigbus_range *new_range(void)
         return NULL;
     atomic_init(&range->used, true);
     ENSURE(atomic_load(&range->begin) == 0);
-    range->next = atomic_load(&ranges);
+    range->next = atomic_load_explicit(&ranges, memory_order_relaxed); /* a guess */
     while (!atomic_compare_exchange_weak(&ranges, &range->next, range))
         ;
     return range;
@@ -89,7 +89,8 @@ static struct shmrpc_sigbus_range *find_range(uintptr_t address)
     for (struct shmrpc_sigbus_range *range = atomic_load(&ranges); range != NULL;
          range = range->next) {
         uintptr_t begin = atomic_load(&range->begin);
-        if (begin != 0 && address >= begin && address - begin < atomic_load(&range->bytes))
+        size_t bytes = atomic_load_explicit(&range->bytes, memory_order_relaxed);
+        if (begin != 0 && address >= begin && address - begin < bytes)
             return range;
     }
     return NULL;
@@ -126,7 +127,7 @@ static void handle(int number, siginfo_t *info, void *context)
         void *map = mmap((void *)page, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         /* SRPC-SIGBUS-001 */
-        atomic_store(&range->hit, true);
+        atomic_store_explicit(&range->hit, true, memory_order_relaxed);
         if (map != MAP_FAILED) {
             errno = saved;
             return;

@@ -33,15 +33,6 @@ _Static_assert((int)PARTING_MS < (int)FIRST_SLICE_MS, "the watch is asked in tim
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
 
-static inline void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 int64_t shmrpc_now_ns(void)
 {
     struct timespec now;
@@ -90,7 +81,8 @@ static int64_t left_at(const struct shmrpc_deadline *deadline, int64_t now)
     REQUIRE(now >= 0);
     if (deadline->timeout_ms == SHMRPC_FOREVER)
         return INT64_MAX;
-    return deadline->at_ns > now ? deadline->at_ns - now : 0;
+    int64_t left = deadline->at_ns - now;
+    return left > 0 ? left : 0;
 }
 
 int64_t shmrpc_deadline_left_ns(struct shmrpc_deadline *deadline)
@@ -126,7 +118,7 @@ void shmrpc_wait_make(sem_t *semaphore, unsigned value)
 {
     REQUIRE(semaphore != NULL);
     REQUIRE(value <= 1);
-    SYS_OK(sem_init(semaphore, 1, value));
+    SYS_OK(sem_init(semaphore, true, value));
     ENSURE(shmrpc_wait_value(semaphore) == (int)value);
 }
 
@@ -165,17 +157,31 @@ static enum shmrpc_status taken(sem_t *semaphore)
     return shmrpc_wait_value(semaphore) == 0 ? SHMRPC_OK : SHMRPC_PROTOCOL;
 }
 
+/* So many tries, a moment before each. Returns whether the semaphore was taken. */
+static inline bool spin_for(sem_t *semaphore, int tries)
+{
+    REQUIRE(semaphore != NULL);
+    REQUIRE(tries > 0);
+    while (tries-- > 0) {
+#if defined(__x86_64__)
+        __asm__ volatile("pause");
+#elif defined(__aarch64__)
+        __asm__ volatile("yield");
+#endif
+        if (shmrpc_wait_try(semaphore))
+            return true;
+    }
+    return false;
+}
+
 /* Spin up to limit_ns from now on. Returns whether the semaphore was taken. */
 static bool spin_until(sem_t *semaphore, int64_t start, int64_t limit_ns, int64_t *now)
 {
     REQUIRE(limit_ns >= 0);
     REQUIRE(*now >= start);
     while (*now - start < limit_ns) {
-        for (int i = 0; i < SPINS_BETWEEN_LOOKS; i++) {
-            if (shmrpc_wait_try(semaphore))
-                return true;
-            relax();
-        }
+        if (spin_for(semaphore, SPINS_BETWEEN_LOOKS))
+            return true;
         *now = shmrpc_now_ns();
     }
     return false;
@@ -312,12 +318,9 @@ enum shmrpc_status shmrpc_wait_take(sem_t *semaphore, struct shmrpc_spin *spin,
     if (shmrpc_wait_try(semaphore))
         return taken(semaphore);
     bool spinning = spins(spin, deadline);
-    for (int i = 0; spinning && i < SPINS_BEFORE_CLOCK; i++) {
-        relax();
-        if (shmrpc_wait_try(semaphore)) {
-            learn(spin, true);
-            return taken(semaphore);
-        }
+    if (spinning && spin_for(semaphore, SPINS_BEFORE_CLOCK)) {
+        learn(spin, true);
+        return taken(semaphore);
     }
     shmrpc_deadline_fix(deadline);
     int64_t now = shmrpc_now_ns();

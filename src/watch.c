@@ -122,20 +122,18 @@ static bool worth_another_try(enum shmrpc_status status,
                               int *pause_ms)
 {
     REQUIRE(waited_ms >= 0);
-    int patience_ms;
-    int least_ms = 0;
+    int patience_ms = options->wait_busy_ms;
+    int least_ms;
     *pause_ms = SHMRPC_RETRY_MS;
     switch (status) {
     case SHMRPC_NOT_FOUND:
-        patience_ms = options->wait_for_server_ms;
+        patience_ms = least_ms = options->wait_for_server_ms;
         break;
     case SHMRPC_BUSY:
         /* A repairing server keeps clients out for a moment. */
-        patience_ms = options->wait_busy_ms;
         least_ms = SHMRPC_CLOSING_GRACE_MS;
         break;
     case SHMRPC_TIMEOUT:
-        patience_ms = options->wait_busy_ms;
         least_ms = SHMRPC_ATTACH_PATIENCE_MS;
         *pause_ms = 3 * SHMRPC_SLICE_MS;
         break;

@@ -1380,6 +1380,13 @@ static void test_SRPC_JSON_001_plain_bytes_of_every_length(void **state)
             }
         }
     }
+    memset(text, 'a', sizeof text);
+    for (size_t length = 0; length <= MOST; length++) {
+        for (int narrow = 0; narrow < 2; narrow++) {
+            shmrpc_json_narrow = narrow != 0;
+            assert_int_equal(shmrpc_json_plain_blocks(NULL, text, length), length / 64 * 64);
+        }
+    }
     for (int byte = 0; byte < 256; byte++) {
         memset(text, byte, sizeof text);
         for (int narrow = 0; narrow < 2; narrow++) {
@@ -1421,6 +1428,60 @@ static void test_contracts_of_text(void **state)
     expect_check_failure(support_ignore(shmrpc_json_value_end(NULL, text, &value)));
     expect_check_failure(support_ignore(shmrpc_json_value_end(text + 1, text, &value)));
     expect_check_failure(support_ignore(shmrpc_json_value_end(text, text + 1, NULL)));
+}
+
+/* Values over bytes that nobody validated: one that is too short for its type is none, and of a string
+ * or a container the first and the last byte are its ends, whatever they are. */
+static void test_the_ends_of_unvalidated_values(void **state)
+{
+    (void)state;
+    bool truth = false;
+    char decoded[4];
+    const char *view;
+    size_t length;
+    struct shmrpc_iterator iterator;
+    struct shmrpc_value element;
+    const struct shmrpc_value no_bool = {"t", 0, SHMRPC_BOOL, false};
+    const struct shmrpc_value least_bool = {"t", 1, SHMRPC_BOOL, false};
+    assert_int_equal(shmrpc_value_bool(&no_bool, &truth), SHMRPC_SERIALIZATION);
+    assert_int_equal(shmrpc_value_bool(&least_bool, &truth), SHMRPC_OK);
+    assert_true(truth);
+    const struct shmrpc_value no_string = {"\"", 1, SHMRPC_STRING, false};
+    assert_int_equal(shmrpc_value_string(&no_string, decoded, 4, &length), SHMRPC_SERIALIZATION);
+    assert_int_equal(shmrpc_value_string_view(&no_string, &view, &length), SHMRPC_SERIALIZATION);
+    const struct shmrpc_value escape_last = {"\"a\\\"", 4, SHMRPC_STRING, false};
+    assert_int_equal(shmrpc_value_string_view(&escape_last, &view, &length), SHMRPC_SERIALIZATION);
+    const struct shmrpc_value backslashes = {"\\a\\", 3, SHMRPC_STRING, false};
+    assert_int_equal(shmrpc_value_string_view(&backslashes, &view, &length), SHMRPC_OK);
+    assert_ptr_equal(view, backslashes.text + 1);
+    assert_int_equal(length, 1);
+    const struct shmrpc_value cut = {"[1,23", 5, SHMRPC_ARRAY, false};
+    assert_int_equal(shmrpc_value_iterate(&cut, &iterator), SHMRPC_OK);
+    assert_true(shmrpc_iterator_next(&iterator, NULL, &element));
+    assert_true(shmrpc_iterator_next(&iterator, NULL, &element));
+    assert_int_equal(element.length, 1);
+}
+
+/* One bit a level, and what memory held before plays no part. */
+static void test_SRPC_JSON_007_each_level_has_its_bit(void **state)
+{
+    (void)state;
+    static const unsigned char before[] = {0x00, 0xFF, 0xA5};
+    for (size_t i = 0; i < sizeof before; i++) {
+        unsigned char objects[SHMRPC_JSON_DEPTH / 8];
+        memset(objects, before[i], sizeof objects);
+        for (size_t level = 0; level < SHMRPC_JSON_DEPTH; level++) {
+            bool object = level * level % 7 < 3;
+            unsigned below = level % 8 == 0 ? 0 : objects[level / 8];
+            shmrpc_json_level_set(objects, level, !object);
+            shmrpc_json_level_set(objects, level, object);
+            assert_int_equal(objects[level / 8], below | (unsigned)object << level % 8);
+            assert_int_equal(shmrpc_json_in_object(objects, level + 1), object);
+            if (level % 8 == 7 && level + 1 < SHMRPC_JSON_DEPTH)
+                assert_int_equal(objects[level / 8 + 1], before[i]);
+        }
+        assert_false(shmrpc_json_in_object(objects, 0));
+    }
 }
 
 /* Decoded to the last byte of a buffer of that length, and into one less not at all. */
@@ -1541,6 +1602,8 @@ int main(void)
         cmocka_unit_test(test_contracts_of_values),
         cmocka_unit_test(test_contracts_of_numbers),
         cmocka_unit_test(test_contracts_of_text),
+        cmocka_unit_test(test_the_ends_of_unvalidated_values),
+        cmocka_unit_test(test_SRPC_JSON_007_each_level_has_its_bit),
         cmocka_unit_test(test_SRPC_JSON_011_what_fits_exactly_fits),
         cmocka_unit_test(test_SRPC_JSON_011_every_string_without_an_escape_has_a_view),
         cmocka_unit_test(test_SRPC_JSON_011_a_value_that_does_not_say_that_it_is_plain),

@@ -327,6 +327,7 @@ static void test_assertions(void **state)
     expect_check_failure(support_ignore(shmrpc_lease_take(-1)));
     expect_check_failure(support_ignore(shmrpc_lease_take(NO_DESCRIPTOR)));
     expect_check_failure(shmrpc_lease_drop(-1));
+    shmrpc_fork_block();
     expect_check_failure(shmrpc_fork_add(NULL, NULL));
     expect_check_failure(shmrpc_fork_add(&node, NULL));
     expect_check_failure(shmrpc_fork_add(&two, forget_in_child));
@@ -335,6 +336,11 @@ static void test_assertions(void **state)
     expect_check_failure(shmrpc_fork_remove(&two)); /* its neighbour does not know it */
     one.previous = &two;
     expect_check_failure(shmrpc_fork_remove(&two)); /* nor from the other side */
+    shmrpc_fork_unblock();
+    /* Only while forks are blocked. */
+    expect_check_failure(shmrpc_fork_unblock());
+    expect_check_failure(shmrpc_fork_add(&node, forget_in_child));
+    expect_check_failure(shmrpc_fork_remove(&node));
     close(reader);
     close(writable);
 }

@@ -389,6 +389,20 @@ static void no_page_to_be_had(void *nothing)
     support_ignore(read_char(segment.map));
 }
 
+/* Not every kernel overlooks a descriptor beside MAP_ANONYMOUS: it has to be -1. */
+static void a_page_of_no_file(void *nothing)
+{
+    (void)nothing;
+    start_plain();
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    struct shmrpc_segment segment = make(page_bytes());
+    CHILD_CHECK(ftruncate(segment.fd, 0) == 0);
+    child_refuse(SYS_mmap, 4, 0, EINVAL);
+    child_refuse(SYS_mmap, 4, (unsigned)-2, EINVAL);
+    CHILD_CHECK(read_char(segment.map) == 0);
+    CHILD_CHECK(shmrpc_sigbus_hit(segment.range));
+}
+
 static void no_handler_to_be_had(void *nothing)
 {
     (void)nothing;
@@ -403,6 +417,7 @@ static void test_failing_system_calls(void **state)
 {
     (void)state;
     assert_true(died_by_sigbus(no_page_to_be_had, NULL));
+    child_run(a_page_of_no_file, NULL);
     if (support_under_valgrind())
         print_message("skipped in part: valgrind answers sigaction() itself\n");
     else
