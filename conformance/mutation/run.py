@@ -191,8 +191,8 @@ def meet(test, number, sanitized, seconds):
 
 
 def judge(argument):
-    """(id, what killed it or None, the test, labels of the tests that it has met)"""
-    mutation, hint, met = argument
+    """(id, what killed it or None, the test, labels of the tests that it has met, whether it changes no code)"""
+    mutation, hint, met, build = argument
     place = (mutation["file"], mutation["function"])
 
     def worth(item):
@@ -203,15 +203,20 @@ def judge(argument):
     tests = [(test, seconds) for test, seconds in sorted(passing.get(mutation["number"], []), key=worth)
              if label(test) not in met and
              (seconds[0] <= SLOW or os.path.basename(test.program).startswith(own))]
+    same = None
     for sanitized in (False, True):
+        if sanitized and tests:
+            same = same_code((mutation, build))[1]
+            if same:
+                break
         for test, seconds in tests:
             problem = meet(test, mutation["number"], sanitized, seconds[sanitized])
             if problem is not None:
                 killers[place + test] += 1
                 killers[(mutation["file"],) + test] += 1
-                return mutation["id"], problem, label(test), []
+                return mutation["id"], problem, label(test), [], None
         tests.sort(key=lambda item: item[1][1])
-    return mutation["id"], None, None, [label(test) for test, _ in tests]
+    return mutation["id"], None, None, [label(test) for test, _ in tests], same
 
 
 # ---- What the compiler makes of it ------------------------------------------------------------------------
@@ -399,11 +404,11 @@ class Run:
             if whole:
                 killed += 1
             else:
-                work.append((m, hint, set(met)))
+                work.append((m, hint, set(met), self.build))
         done = len(chosen) - len(work)
         by_id = {m["id"]: m for m in chosen}
         # Neighbours go to the same worker one after the other, as they are killed by the same tests.
-        for id, problem, test, met in pool.imap_unordered(judge, work, chunksize=4):
+        for id, problem, test, met, same in pool.imap_unordered(judge, work, chunksize=4):
             done += 1
             old = self.results.get(id, {})
             file = self.mutated[by_id[id]["file"]]
@@ -413,7 +418,7 @@ class Run:
                 self.results[id].update(test=test, by=self.tested[test])
             else:
                 met_by[id].update((t, self.tested[t]) for t in met)
-                self.results[id].update(met=met_by[id], same=old.get("same") if old.get("file") == file else None)
+                self.results[id].update(met=met_by[id], same=same if same is not None or old.get("file") != file else old.get("same"))
             self.progress("mutation: %d of %d judged, %d killed" % (done, len(chosen), killed))
             if time.monotonic() - self.saved > 20:
                 self.save()
