@@ -116,6 +116,7 @@ static double decimal_magnitude(const struct decimal *decimal)
 
 bool shmrpc_json_number_fits(const char *text, size_t length)
 {
+    REQUIRE(length <= PTRDIFF_MAX);
     struct decimal decimal;
     decimal_read(&decimal, text, length);
     if (decimal.count == 0 || decimal.point != OVERFLOW_DIGITS)
