@@ -410,8 +410,8 @@ enum shmrpc_status shmrpc_json_scan(const char *text, size_t length, const char 
         return SHMRPC_OK;
     members_clear(outer);
     members_clear(inner);
-    INVARIANT(scan.offence != NULL);
-    INVARIANT(scan.offence <= scan.end);
+    ENSURE(scan.offence != NULL);
+    ENSURE(scan.offence <= scan.end);
     if (error_offset != NULL)
         *error_offset = length - (size_t)(scan.end - scan.offence);
     return SHMRPC_SERIALIZATION;

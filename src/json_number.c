@@ -119,7 +119,7 @@ bool shmrpc_json_number_fits(const char *text, size_t length)
     REQUIRE(length <= PTRDIFF_MAX);
     struct decimal decimal;
     decimal_read(&decimal, text, length);
-    if (decimal.count == 0 || decimal.point != OVERFLOW_DIGITS)
+    if (decimal.point != OVERFLOW_DIGITS)
         return decimal.count == 0 || decimal.point < OVERFLOW_DIGITS;
     /* Where the number has fewer digits, zeros follow, and the limit does not end with a zero. */
     int count = decimal.count < OVERFLOW_DIGITS ? decimal.count : OVERFLOW_DIGITS;

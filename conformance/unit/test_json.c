@@ -1559,6 +1559,77 @@ static void test_SRPC_JSON_006_a_member_that_is_not_there_is_not_found(void **st
     }
 }
 
+/* Plain is said of a string without escapes, and of nothing else. */
+static void test_only_strings_are_plain(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"{}", "[]", "1", "null", "true", "\"\\n\"", "[\"a\"]"};
+    static const char request[] = "{\"params\":{\"a\":[]},\"id\":\"x\"}";
+    struct shmrpc_value root;
+    struct shmrpc_members outer;
+    struct shmrpc_members inner;
+    assert_true(value_of("\"a\"").plain);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(value_of(others[i]).plain);
+    assert_int_equal(shmrpc_json_scan(request, sizeof request - 1, "params", &root, &outer, &inner,
+                                      NULL), SHMRPC_OK);
+    assert_false(root.plain || outer.object.plain || inner.object.plain);
+    assert_false(outer.list[0].value.plain || inner.list[0].value.plain);
+    assert_true(outer.list[0].key.plain && outer.list[1].value.plain);
+    assert_int_equal(shmrpc_json_scan("1", 1, "params", &root, &outer, &inner, NULL), SHMRPC_OK);
+    assert_false(root.plain || outer.object.plain || inner.object.plain);
+}
+
+/* Each beginning of a request in memory of its length: no byte behind it is looked at. */
+static void test_SRPC_JSON_001_where_a_request_may_end(void **state)
+{
+    (void)state;
+    static const char request[] = "{\"params\": {\"a\":[1.5e1,\"b\"]},\"id\":\"x\"}";
+    for (size_t length = 0; length < sizeof request - 1; length++) {
+        char *text = malloc(length > 0 ? length : 1);
+        struct shmrpc_value root;
+        struct shmrpc_members outer;
+        struct shmrpc_members inner;
+        size_t offset = SIZE_MAX;
+        assert_non_null(text);
+        memcpy(text, request, length);
+        assert_int_equal(
+            shmrpc_json_scan(text, length, "params", &root, &outer, &inner, &offset),
+            SHMRPC_SERIALIZATION);
+        assert_int_equal(offset, length);
+        free(text);
+    }
+}
+
+static void test_SRPC_JSON_008_both_letters_of_an_exponent(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        double number;
+    } cases[] = {
+        {"1e2", 100}, {"1E2", 100}, {"-5E-1", -0.5}, {"1.5E+1", 15}, {"0E9", 0}, {"0e309", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct shmrpc_value value = value_of(cases[i].text);
+        double number = 77;
+        assert_int_equal(shmrpc_value_double(&value, &number), SHMRPC_OK);
+        assert_true(number == cases[i].number);
+    }
+}
+
+static void test_what_is_next_to_the_digits_is_none(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"1/", "1:", "/", ":"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const struct shmrpc_value value = {texts[i], strlen(texts[i]), SHMRPC_NUMBER, false};
+        int64_t number;
+        assert_false(shmrpc_value_is_integer(&value));
+        assert_int_equal(shmrpc_value_int64(&value, &number), SHMRPC_SERIALIZATION);
+    }
+}
+
 int main(void)
 {
     support_limit_seconds(120);
@@ -1608,6 +1679,10 @@ int main(void)
         cmocka_unit_test(test_SRPC_JSON_011_every_string_without_an_escape_has_a_view),
         cmocka_unit_test(test_SRPC_JSON_011_a_value_that_does_not_say_that_it_is_plain),
         cmocka_unit_test(test_SRPC_JSON_006_a_member_that_is_not_there_is_not_found),
+        cmocka_unit_test(test_only_strings_are_plain),
+        cmocka_unit_test(test_SRPC_JSON_001_where_a_request_may_end),
+        cmocka_unit_test(test_SRPC_JSON_008_both_letters_of_an_exponent),
+        cmocka_unit_test(test_what_is_next_to_the_digits_is_none),
     };
     return cmocka_run_group_tests_name("json", tests, vectors_load, vectors_unload);
 }

@@ -621,6 +621,55 @@ static void test_a_registered_map_that_is_none_is_noticed(void **state)
     shmrpc_sigbus_remove(segment.range);
 }
 
+static void test_what_holds_of_a_segment(void **state)
+{
+    (void)state;
+    struct shmrpc_segment segment = SHMRPC_SEGMENT_INIT;
+    segment.bytes = 64;
+    expect_check_failure(support_ignore(shmrpc_segment_map(&segment, 64, NULL)));
+    segment.fd = -2;
+    expect_check_failure(shmrpc_segment_drop(&segment));
+    segment = make(BYTES, MODE);
+    segment.bytes = 0;
+    expect_check_failure(shmrpc_segment_drop(&segment));
+    segment.bytes = BYTES;
+    shmrpc_segment_drop(&segment);
+}
+
+/* That a segment holds together would be asked next, and does not hold of none either. */
+static void expect_a_segment(const char *line)
+{
+    if (strstr(line, "REQUIRE(segment") == NULL) {
+        fprintf(stderr, "another assertion: %s\n", line);
+        abort();
+    }
+    support_check_hook(line);
+}
+
+static void test_a_segment_is_needed(void **state)
+{
+    (void)state;
+    shmrpc_check_set_hook(expect_a_segment);
+    expect_assert_failure(shmrpc_segment_drop(NULL));
+    shmrpc_check_set_hook(NULL);
+}
+
+/* No byte behind the room that a path has is written, whatever is asked for. */
+static void test_a_path_keeps_to_its_room(void **state)
+{
+    (void)state;
+    struct {
+        char path[SHMRPC_FILE_NAME_BYTES + 16];
+        char behind[8];
+    } room;
+    char long_file[2 * SHMRPC_FILE_NAME_BYTES];
+    memset(&room, 0x5A, sizeof room);
+    memset(long_file, 'n', sizeof long_file - 1);
+    long_file[sizeof long_file - 1] = '\0';
+    expect_check_failure(shmrpc_segment_path(long_file, room.path));
+    assert_int_equal(room.behind[0], 0x5A);
+}
+
 int main(void)
 {
     support_limit_seconds(90);
@@ -650,6 +699,9 @@ int main(void)
         with_names(test_what_is_closed_is_not_closed_again),
         with_names(test_SRPC_ATTACH_005_a_refusal_names_the_mode),
         with_names(test_a_registered_map_that_is_none_is_noticed),
+        with_names(test_what_holds_of_a_segment),
+        with_names(test_a_segment_is_needed),
+        with_names(test_a_path_keeps_to_its_room),
     };
     return cmocka_run_group_tests_name("segment", tests, NULL, NULL);
 }
