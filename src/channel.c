@@ -15,8 +15,12 @@ enum { MAGIC = 0x53524348 /* "SRCH" */ };
 #define SIDE_POINT(channel, step, detail)                                                          \
     CRASH_POINT((channel)->side == SHMRPC_SIDE_CLIENT ? "client." step : "server." step, detail)
 #define SLOT_POINT(channel, slot, step)                                                            \
-    ((slot) == &(channel)->request ? SIDE_POINT(channel, "request." step, NULL)                    \
-                                   : SIDE_POINT(channel, "response." step, NULL))
+    CRASH_POINT((channel)->side == SHMRPC_SIDE_CLIENT                                              \
+                    ? (slot) == &(channel)->request ? "client.request." step                       \
+                                                    : "client.response." step                      \
+                : (slot) == &(channel)->request ? "server.request." step                           \
+                                                : "server.response." step,                         \
+                NULL)
 #define SEMAPHORE_NAME(channel, semaphore)                                                         \
     ((semaphore) == &(channel)->request.empty    ? "req_empty"                                     \
      : (semaphore) == &(channel)->request.full   ? "req_full"                                      \

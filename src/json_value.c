@@ -98,7 +98,7 @@ enum shmrpc_status shmrpc_value_string(const struct shmrpc_value *value, char *b
             const char *behind = shmrpc_json_escape_end(at, end, &code, &offence);
             if (behind == NULL)
                 return SHMRPC_SERIALIZATION;
-            char utf8[4];
+            char utf8[4] = {0};
             char *to = left < sizeof utf8 ? utf8 : buffer + used;
             read = (size_t)(behind - at);
             written = shmrpc_json_utf8_encode(code, to);
