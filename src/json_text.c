@@ -125,7 +125,7 @@ const char *shmrpc_json_wide_end(const char *at, const char *end, const char **o
     REQUIRE(at <= end);
     REQUIRE(offence != NULL);
     size_t wrong = 0;
-    while (at < end && (unsigned char)*at >= 0x80) {
+    while (at < end && (*at & 0x80) != 0) {
         size_t length = utf8_character((const unsigned char *)at, (size_t)(end - at), &wrong);
         if (length == 0)
             break;
@@ -227,7 +227,7 @@ const char *shmrpc_json_unicode_escape_end(const char *at, const char *end, unsi
     if (*at != 'u')
         return NULL;
     at = hex4_end(at + 1, end, false, code, offence);
-    bool high = *code >= 0xD800 && *code <= 0xDBFF;
+    bool high = (*code & 0xFC00) == 0xD800;
     if (at == NULL || !high)
         return at;
     for (const char *due = "\\u"; *due != '\0'; due++, at++) {

@@ -77,7 +77,7 @@ bool shmrpc_sigbus_hit(const struct shmrpc_sigbus_range *range)
     return atomic_load_explicit(&range->hit, memory_order_relaxed);
 }
 
-static pthread_mutex_t install_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t install_mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
 static bool installed;
 static struct sigaction earlier;
 _Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "the handler takes no lock");

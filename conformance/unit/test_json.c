@@ -1398,6 +1398,16 @@ static void test_SRPC_JSON_001_plain_bytes_of_every_length(void **state)
     shmrpc_json_narrow = false;
 }
 
+/* Where what the function promises cannot hold either, but is asserted later. */
+static void expect_requirement(const char *line)
+{
+    if (strstr(line, ": REQUIRE(") == NULL) {
+        fprintf(stderr, "another assertion than a REQUIRE: %s\n", line);
+        abort();
+    }
+    support_check_hook(line);
+}
+
 static void test_contracts_of_text(void **state)
 {
     (void)state;
@@ -1415,7 +1425,9 @@ static void test_contracts_of_text(void **state)
     expect_check_failure(support_ignore(shmrpc_json_in_object(objects, SHMRPC_JSON_DEPTH + 1)));
     expect_check_failure(support_ignore(shmrpc_json_key_is(NULL, "a", 1)));
     expect_check_failure(support_ignore(shmrpc_json_wide_end(NULL, text, &offence)));
-    expect_check_failure(support_ignore(shmrpc_json_wide_end(text + 1, text, &offence)));
+    shmrpc_check_set_hook(expect_requirement);
+    expect_assert_failure(support_ignore(shmrpc_json_wide_end(text + 1, text, &offence)));
+    shmrpc_check_set_hook(NULL);
     expect_check_failure(support_ignore(shmrpc_json_wide_end(text, text + 1, NULL)));
     expect_check_failure(support_ignore(shmrpc_json_utf8_prefix(NULL, 1)));
     expect_check_failure(support_ignore(shmrpc_json_utf8_prefix(text, SIZE_MAX)));
@@ -1425,6 +1437,10 @@ static void test_contracts_of_text(void **state)
     expect_check_failure(support_ignore(shmrpc_json_escape_end(text, text + 1, &code, &offence)));
     expect_check_failure(support_ignore(shmrpc_json_escape_end(text + 1, text + 3, NULL, &offence)));
     expect_check_failure(support_ignore(shmrpc_json_escape_end(text + 1, text + 3, &code, NULL)));
+    expect_check_failure(
+        support_ignore(shmrpc_json_unicode_escape_end(text + 1, text + 1, &code, &offence)));
+    expect_check_failure(
+        support_ignore(shmrpc_json_unicode_escape_end(text, text + 1, &code, &offence)));
     expect_check_failure(support_ignore(shmrpc_json_value_end(NULL, text, &value)));
     expect_check_failure(support_ignore(shmrpc_json_value_end(text + 1, text, &value)));
     expect_check_failure(support_ignore(shmrpc_json_value_end(text, text + 1, NULL)));
@@ -1462,26 +1478,38 @@ static void test_the_ends_of_unvalidated_values(void **state)
     assert_int_equal(element.length, 1);
 }
 
-/* One bit a level, and what memory held before plays no part. */
-static void test_SRPC_JSON_007_each_level_has_its_bit(void **state)
+static void test_SRPC_JSON_002_where_no_wide_character_stands(void **state)
 {
     (void)state;
-    static const unsigned char before[] = {0x00, 0xFF, 0xA5};
-    for (size_t i = 0; i < sizeof before; i++) {
-        unsigned char objects[SHMRPC_JSON_DEPTH / 8];
-        memset(objects, before[i], sizeof objects);
-        for (size_t level = 0; level < SHMRPC_JSON_DEPTH; level++) {
-            bool object = level * level % 7 < 3;
-            unsigned below = level % 8 == 0 ? 0 : objects[level / 8];
-            shmrpc_json_level_set(objects, level, !object);
-            shmrpc_json_level_set(objects, level, object);
-            assert_int_equal(objects[level / 8], below | (unsigned)object << level % 8);
-            assert_int_equal(shmrpc_json_in_object(objects, level + 1), object);
-            if (level % 8 == 7 && level + 1 < SHMRPC_JSON_DEPTH)
-                assert_int_equal(objects[level / 8 + 1], before[i]);
-        }
-        assert_false(shmrpc_json_in_object(objects, 0));
+    static const char text[] = "a\0\x7F\x80";
+    const char *end = text + sizeof text - 1;
+    const char *offence = NULL;
+    for (const char *at = text; at <= end; at++) {
+        assert_ptr_equal(shmrpc_json_wide_end(at, end, &offence), at);
+        assert_ptr_equal(offence, at);
     }
+}
+
+/* No digit is the NUL behind the digits either. */
+static void test_SRPC_JSON_001_a_nul_is_no_digit(void **state)
+{
+    (void)state;
+    for (size_t place = 0; place < 4; place++) {
+        char text[] = "\"\\u0041\"";
+        text[3 + place] = '\0';
+        struct outcome outcome = read_copy(text, sizeof text - 1);
+        assert_int_equal(outcome.status, SHMRPC_SERIALIZATION);
+        assert_int_equal(outcome.offset, 3 + place);
+    }
+}
+
+static void test_only_strings_equal_strings(void **state)
+{
+    (void)state;
+    const struct shmrpc_value number = {"121", 3, SHMRPC_NUMBER, false};
+    const struct shmrpc_value half = {"\"", 1, SHMRPC_STRING, false};
+    assert_false(shmrpc_json_string_equals(&number, "2", 1));
+    assert_false(shmrpc_json_string_equals(&half, "", 0));
 }
 
 /* Decoded to the last byte of a buffer of that length, and into one less not at all. */
@@ -1603,7 +1631,9 @@ int main(void)
         cmocka_unit_test(test_contracts_of_numbers),
         cmocka_unit_test(test_contracts_of_text),
         cmocka_unit_test(test_the_ends_of_unvalidated_values),
-        cmocka_unit_test(test_SRPC_JSON_007_each_level_has_its_bit),
+        cmocka_unit_test(test_SRPC_JSON_002_where_no_wide_character_stands),
+        cmocka_unit_test(test_SRPC_JSON_001_a_nul_is_no_digit),
+        cmocka_unit_test(test_only_strings_equal_strings),
         cmocka_unit_test(test_SRPC_JSON_011_what_fits_exactly_fits),
         cmocka_unit_test(test_SRPC_JSON_011_every_string_without_an_escape_has_a_view),
         cmocka_unit_test(test_SRPC_JSON_011_a_value_that_does_not_say_that_it_is_plain),

@@ -437,6 +437,26 @@ static void test_SRPC_JSON_015_levels(void **state)
     }
 }
 
+/* One bit a level, and what memory held before plays no part. */
+static void test_SRPC_JSON_015_each_level_has_its_bit(void **state)
+{
+    (void)state;
+    static const unsigned char before[] = {0x00, 0xFF, 0xA5};
+    for (size_t i = 0; i < sizeof before; i++) {
+        memset(writer.objects, before[i], sizeof writer.objects);
+        start();
+        for (size_t level = 0; level < SHMRPC_JSON_DEPTH; level++) {
+            bool object = level * level % 7 < 3;
+            unsigned below = level % 8 == 0 ? 0 : writer.objects[level / 8];
+            if (level > 0 && writer.objects[(level - 1) / 8] >> (level - 1) % 8 & 1)
+                shmrpc_write_key(&writer, NULL, 0);
+            object ? shmrpc_write_object_begin(&writer) : shmrpc_write_array_begin(&writer);
+            assert_int_equal(writer.objects[level / 8], below | (unsigned)object << level % 8);
+        }
+        assert_int_equal(writer.status, SHMRPC_OK);
+    }
+}
+
 static void test_SRPC_JSON_015_levels_of_ready_json_count(void **state)
 {
     (void)state;
@@ -888,6 +908,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_JSON_009_nan_and_infinities_are_errors),
         cmocka_unit_test(test_SRPC_JSON_013_numbers_do_not_follow_the_locale),
         cmocka_unit_test(test_SRPC_JSON_015_levels),
+        cmocka_unit_test(test_SRPC_JSON_015_each_level_has_its_bit),
         cmocka_unit_test(test_SRPC_JSON_015_levels_of_ready_json_count),
         cmocka_unit_test(test_SRPC_JSON_015_a_level_too_many_is_not_passed_over),
         cmocka_unit_test(test_SRPC_JSON_012_ready_json_is_validated),

@@ -316,6 +316,7 @@ static void test_assertions(void **state)
     struct shmrpc_fork_node one = {NULL, NULL, NULL};
     struct shmrpc_fork_node two = {&one, &one, NULL};
     struct shmrpc_fork_node half = {NULL, &one, NULL};
+    struct shmrpc_fork_node other_half = {&one, NULL, NULL};
     expect_check_failure(support_ignore(shmrpc_lock_take(-1)));
     expect_check_failure(shmrpc_lock_drop(-1));
     expect_check_failure(support_ignore(shmrpc_lock_held(-1)));
@@ -328,14 +329,27 @@ static void test_assertions(void **state)
     expect_check_failure(support_ignore(shmrpc_lease_take(NO_DESCRIPTOR)));
     expect_check_failure(shmrpc_lease_drop(-1));
     shmrpc_fork_block();
-    expect_check_failure(shmrpc_fork_add(NULL, NULL));
+    expect_check_failure(shmrpc_fork_add(NULL, forget_in_child));
     expect_check_failure(shmrpc_fork_add(&node, NULL));
     expect_check_failure(shmrpc_fork_add(&two, forget_in_child));
     expect_check_failure(shmrpc_fork_add(&half, forget_in_child));
+    expect_check_failure(shmrpc_fork_add(&other_half, forget_in_child));
     expect_check_failure(shmrpc_fork_remove(NULL));
+    one.next = &two;
     expect_check_failure(shmrpc_fork_remove(&two)); /* its neighbour does not know it */
     one.previous = &two;
+    one.next = NULL;
     expect_check_failure(shmrpc_fork_remove(&two)); /* nor from the other side */
+    /* A list that does not lead back to where it began. */
+    shmrpc_fork_add(&node, forget_in_child);
+    struct shmrpc_fork_node whole = node;
+    node.previous = &one;
+    expect_check_failure(shmrpc_fork_unblock());
+    node = whole;
+    node.next = &two;
+    expect_check_failure(shmrpc_fork_unblock());
+    node = whole;
+    shmrpc_fork_remove(&node);
     shmrpc_fork_unblock();
     /* Only while forks are blocked. */
     expect_check_failure(shmrpc_fork_unblock());

@@ -185,7 +185,7 @@ static void test_SRPC_SIGBUS_003_SRPC_SIGNAL_004_nothing_is_guarded_unasked(void
 /* ---- Handlers that were there before ---- */
 
 static volatile sig_atomic_t called;
-static volatile char *faulting;
+static volatile char *volatile faulting;
 
 static void map_a_page_there(void)
 {
@@ -265,6 +265,62 @@ static void test_SRPC_SIGBUS_002_SRPC_SIGBUS_003_other_faults_go_to_the_earlier_
     child_run(chain_to_action, NULL);
 }
 
+/* A range ends where its last byte is, whatever stands behind it. */
+static void fault_right_behind(void *nothing)
+{
+    (void)nothing;
+    const struct sigaction earlier = {.sa_handler = earlier_handler};
+    start_plain();
+    CHILD_CHECK(sigaction(SIGBUS, &earlier, NULL) == 0);
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    struct shmrpc_segment segment = make(2 * page_bytes());
+    char *map = segment.map;
+    shmrpc_sigbus_remove(segment.range);
+    segment.range = shmrpc_sigbus_add(map, page_bytes());
+    CHILD_CHECK(ftruncate(segment.fd, 0) == 0);
+    faulting = map + page_bytes();
+    CHILD_CHECK(read_char(faulting) == 0);
+    CHILD_CHECK(called == 1);
+    CHILD_CHECK(!shmrpc_sigbus_hit(segment.range));
+    CHILD_CHECK(read_char(faulting - 1) == 0);
+    CHILD_CHECK(called == 1);
+    CHILD_CHECK(shmrpc_sigbus_hit(segment.range));
+    shmrpc_segment_drop(&segment);
+}
+
+static void test_SRPC_SIGBUS_002_a_range_ends_with_its_last_byte(void **state)
+{
+    (void)state;
+    child_run(fault_right_behind, NULL);
+}
+
+/* What was put back is not put back twice, and what was taken out can be put in again. */
+static void install_again(void *nothing)
+{
+    (void)nothing;
+    struct sigaction now;
+    start_plain();
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    shmrpc_sigbus_uninstall();
+    signal(SIGBUS, earlier_handler);
+    shmrpc_sigbus_uninstall();
+    CHILD_CHECK(sigaction(SIGBUS, NULL, &now) == 0);
+    CHILD_CHECK(now.sa_handler == earlier_handler);
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    struct shmrpc_segment segment = make(page_bytes());
+    CHILD_CHECK(ftruncate(segment.fd, 0) == 0);
+    CHILD_CHECK(read_char(segment.map) == 0);
+    CHILD_CHECK(shmrpc_sigbus_hit(segment.range));
+    CHILD_CHECK(called == 0);
+    shmrpc_segment_drop(&segment);
+}
+
+static void test_SRPC_SIGBUS_003_a_guard_can_be_installed_again(void **state)
+{
+    (void)state;
+    child_run(install_again, NULL);
+}
+
 static void fault_elsewhere(void *disposition)
 {
     start_plain();
@@ -337,6 +393,14 @@ static void send_the_least_fault(void *nothing)
     CHILD_CHECK(syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info) == 0);
     CHILD_CHECK(sigaction(SIGBUS, NULL, &now) == 0);
     CHILD_CHECK(now.sa_handler == SIG_DFL);
+    /* In a range of ours it is one of ours. */
+    shmrpc_sigbus_uninstall();
+    CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
+    struct shmrpc_segment segment = make(page_bytes());
+    info.si_addr = segment.map;
+    CHILD_CHECK(syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info) == 0);
+    CHILD_CHECK(shmrpc_sigbus_hit(segment.range));
+    shmrpc_segment_drop(&segment);
 }
 
 static void test_SRPC_SIGBUS_002_no_fault_can_be_ignored(void **state)
@@ -561,6 +625,8 @@ int main(void)
         cmocka_unit_test(test_SRPC_SIGBUS_001_a_wait_on_a_truncated_semaphore_ends),
         cmocka_unit_test(test_SRPC_SIGBUS_003_SRPC_SIGNAL_004_nothing_is_guarded_unasked),
         cmocka_unit_test(test_SRPC_SIGBUS_002_SRPC_SIGBUS_003_other_faults_go_to_the_earlier_handler),
+        cmocka_unit_test(test_SRPC_SIGBUS_002_a_range_ends_with_its_last_byte),
+        cmocka_unit_test(test_SRPC_SIGBUS_003_a_guard_can_be_installed_again),
         cmocka_unit_test(test_SRPC_SIGBUS_002_the_default_and_ignoring_keep_their_meaning),
         cmocka_unit_test(test_SRPC_SIGBUS_002_a_sent_signal_is_no_fault),
         cmocka_unit_test(test_SRPC_SIGBUS_002_no_fault_can_be_ignored),

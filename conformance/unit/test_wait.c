@@ -553,7 +553,9 @@ static void test_SRPC_TIME_003_SRPC_TIME_005_deadlines(void **state)
     vm.now += 99 * MS;
     shmrpc_deadline_fix(&deadline); /* fixed already: does not move */
     assert_int_equal(shmrpc_deadline_left_ns(&deadline), MS);
-    vm.now += MS;
+    vm.now += MS - 1;
+    assert_int_equal(shmrpc_deadline_left_ns(&deadline), 1);
+    vm.now++;
     assert_int_equal(shmrpc_deadline_left_ns(&deadline), 0);
     vm.now += 1000 * MS;
     assert_int_equal(shmrpc_deadline_left_ns(&deadline), 0);
