@@ -1587,6 +1587,12 @@ static void test_SRPC_JSON_006_a_member_that_is_not_there_is_not_found(void **st
     }
 }
 
+static void test_no_number_is_longer_than_memory(void **state)
+{
+    (void)state;
+    expect_check_failure(support_ignore(shmrpc_json_number_fits("1", SIZE_MAX)));
+}
+
 /* Plain is said of a string without escapes, and of nothing else. */
 static void test_only_strings_are_plain(void **state)
 {
@@ -1709,6 +1715,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_JSON_011_every_string_without_an_escape_has_a_view),
         cmocka_unit_test(test_SRPC_JSON_011_a_value_that_does_not_say_that_it_is_plain),
         cmocka_unit_test(test_SRPC_JSON_006_a_member_that_is_not_there_is_not_found),
+        cmocka_unit_test(test_no_number_is_longer_than_memory),
         cmocka_unit_test(test_only_strings_are_plain),
         cmocka_unit_test(test_SRPC_JSON_001_where_a_request_may_end),
         cmocka_unit_test(test_SRPC_JSON_008_both_letters_of_an_exponent),
