@@ -279,6 +279,22 @@ static void test_SRPC_WAIT_001_a_short_spin_reads_no_clock(void **state)
     assert_int_equal(vm.tries, 49 + 32);
 }
 
+static int interrupted_once(sem_t *semaphore)
+{
+    if (vm.tries++ > 0)
+        return vm_trywait(semaphore);
+    errno = EINTR;
+    return -1;
+}
+
+static void test_SRPC_TIME_004_an_interrupted_try_is_made_again(void **state)
+{
+    (void)state;
+    shmrpc_wait_calls.trywait = interrupted_once;
+    vm.try_yields = 2;
+    assert_true(shmrpc_wait_try(&token));
+}
+
 /* Who polls does not spin. */
 static void test_SRPC_WAIT_001_a_poll_is_two_tries(void **state)
 {
@@ -838,6 +854,7 @@ int main(void)
         on_vm(test_SRPC_WAIT_004_slices_double_up_to_100_ms),
         on_vm(test_SRPC_WAIT_001_SRPC_TIME_002_all_policies_give_the_same_results),
         on_vm(test_SRPC_WAIT_001_a_short_spin_reads_no_clock),
+        on_vm(test_SRPC_TIME_004_an_interrupted_try_is_made_again),
         on_vm(test_SRPC_WAIT_001_a_poll_is_two_tries),
         on_vm(test_SRPC_WAIT_003_adaptive_spins_within_a_bound_and_then_blocks),
         on_vm(test_SRPC_WAIT_003_spinning_stops_while_it_does_not_pay),
