@@ -116,9 +116,9 @@ void child_refuse(long call, int which, unsigned value, int error)
     filter(call, which, value, SECCOMP_RET_ERRNO | (unsigned)error);
 }
 
-void child_forbid(long call)
+void child_forbid(long call, int which, unsigned value)
 {
-    filter(call, -1, 0, SECCOMP_RET_KILL_PROCESS);
+    filter(call, which, value, SECCOMP_RET_KILL_PROCESS);
 }
 
 size_t count_descriptors(void)

@@ -33,7 +33,7 @@ void child_run(void (*run)(void *argument), void *argument);
  *  equals value (which -1: always). For children only, as it cannot be undone. */
 void child_refuse(long call, int which, unsigned value, int error);
 /** The same, but the process is killed by SIGSYS. */
-void child_forbid(long call);
+void child_forbid(long call, int which, unsigned value);
 
 /** How many descriptors this process has. */
 size_t count_descriptors(void);

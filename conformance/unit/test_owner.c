@@ -753,7 +753,7 @@ static void without_a_req(void *context)
 /* Where nothing is left to remove, no req of one's own is needed. */
 static void reclaim_without_links(void *context)
 {
-    child_forbid(SYS_linkat);
+    child_forbid(SYS_linkat, -1, 0);
     CHILD_CHECK(shmrpc_owner_reclaim(context, NULL) == SHMRPC_OK);
 }
 

@@ -587,10 +587,13 @@ static void drop_again(void *nothing)
     (void)nothing;
     struct shmrpc_segment segment = SHMRPC_SEGMENT_INIT;
     CHILD_CHECK(shmrpc_segment_make(BYTES, MODE, &segment, NULL) == SHMRPC_OK);
+    int before = segment.fd;
     shmrpc_segment_drop(&segment);
-    child_forbid(SYS_close);
+    CHILD_CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) == before);
+    child_forbid(SYS_close, 0, (unsigned)-1);
     shmrpc_segment_close_fd(&segment);
     shmrpc_segment_drop(&segment);
+    CHILD_CHECK(fcntl(before, F_GETFD) != -1);
 }
 
 static void test_what_is_closed_is_not_closed_again(void **state)

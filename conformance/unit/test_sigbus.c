@@ -496,8 +496,8 @@ static void fault_without_futex_and_brk(void *nothing)
     CHILD_CHECK(shmrpc_sigbus_install() == SHMRPC_OK);
     struct shmrpc_segment segment = make(PAGES * page_bytes());
     CHILD_CHECK(ftruncate(segment.fd, 0) == 0);
-    child_forbid(SYS_futex);
-    child_forbid(SYS_brk);
+    child_forbid(SYS_futex, -1, 0);
+    child_forbid(SYS_brk, -1, 0);
     for (size_t i = 0; i < PAGES; i++)
         CHILD_CHECK(read_char((char *)segment.map + i * page_bytes()) == 0);
     CHILD_CHECK(shmrpc_sigbus_hit(segment.range));
