@@ -240,10 +240,7 @@ static void learn_sleep(struct shmrpc_spin *spin, int64_t asleep)
     int64_t last = spin->awake_ns;
     spin->awake_ns = shmrpc_now_ns();
     bool near = spin->awake_ns - asleep < SOON_NS && asleep - last < CLOSE_NS;
-    if (near || spin->crowded > SPIN_CROWDED)
-        spin->crowded++;
-    else
-        spin->crowded = 0;
+    spin->crowded = near || spin->crowded > SPIN_CROWDED ? spin->crowded + 1 : 0;
     ENSURE(spin->awake_ns >= asleep);
 }
 

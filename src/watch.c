@@ -49,6 +49,9 @@ static void look_at_slots(struct shmrpc_keeper *keeper, int64_t now)
     REQUIRE(now >= 0);
     REQUIRE(now >= keeper->since_ns);
     struct shmrpc_channel_values values = shmrpc_channel_values(keeper->channel);
+    /* SRPC-SEM-007: also where nobody takes it, and so nobody meets it. */
+    for (size_t i = 0; i < sizeof values.value / sizeof *values.value; i++)
+        keeper->channel->broken = keeper->channel->broken || values.value[i] > 1;
     if (!shmrpc_channel_suspicious(&values)) {
         keeper->since_ns = 0;
     } else if (keeper->since_ns == 0 || memcmp(&values, &keeper->values, sizeof values) != 0) {
@@ -82,7 +85,7 @@ enum shmrpc_status shmrpc_watch_channel(void *context)
                                 "the names of the channel \"%s\" were removed or replaced",
                                 keeper->channel->name);
     look_at_slots(keeper, now);
-    /* SRPC-SEM-007: what is to be repaired may turn out to be no semaphore any more. */
+    /* What is to be repaired may turn out to be no semaphore any more. */
     return keeper->channel->broken ? SHMRPC_PROTOCOL : SHMRPC_OK;
 }
 

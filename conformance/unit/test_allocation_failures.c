@@ -166,6 +166,18 @@ static void *call_unknown(void *client)
     return (void *)(uintptr_t)shmrpc_client_call(client, "unknown", NULL, 0, NULL);
 }
 
+static void stop_both(pthread_t serving, struct shmrpc_server **server,
+                      struct shmrpc_client **client)
+{
+    void *status = NULL;
+
+    shmrpc_server_stop(*server);
+    assert_int_equal(pthread_join(serving, &status), 0);
+    assert_int_equal((uintptr_t)status, SHMRPC_OK);
+    shmrpc_client_close(client);
+    shmrpc_server_close(server);
+}
+
 /* The caller in another thread hears of a METHOD_ERROR while this one serves. */
 static void check_error(struct shmrpc_server *server, struct shmrpc_client *client,
                         void *(*caller)(void *), bool armed)
@@ -187,7 +199,6 @@ static void test_of_a_call(void **state)
     struct shmrpc_client *client = NULL;
     struct shmrpc_client_options options = SHMRPC_CLIENT_OPTIONS_INIT;
     pthread_t thread;
-    void *served = NULL;
 
     (void)state;
     options.timeout_ms = 20000;
@@ -199,11 +210,7 @@ static void test_of_a_call(void **state)
     check_error(server, client, call_unknown, true);
     assert_int_equal(pthread_create(&thread, NULL, serve, server), 0);
     fail_each(call_it, client, 0);
-    shmrpc_server_stop(server);
-    assert_int_equal(pthread_join(thread, &served), 0);
-    assert_int_equal((uintptr_t)served, SHMRPC_OK);
-    shmrpc_client_close(&client);
-    shmrpc_server_close(&server);
+    stop_both(thread, &server, &client);
 }
 
 /* The next server's channel is larger, so the client needs new buffers for it. */
@@ -213,7 +220,6 @@ static void test_of_attaching_anew(void **state)
     struct shmrpc_client *client = NULL;
     struct shmrpc_server_options larger = SHMRPC_SERVER_OPTIONS_INIT;
     pthread_t thread;
-    void *served = NULL;
 
     (void)state;
     larger.buffer_bytes = 8192;
@@ -227,11 +233,7 @@ static void test_of_attaching_anew(void **state)
     assert_int_equal(pthread_create(&thread, NULL, serve, server), 0);
     fail_each(call_it, client, 2);
     assert_int_equal(shmrpc_client_buffer_bytes(client), 8192);
-    shmrpc_server_stop(server);
-    assert_int_equal(pthread_join(thread, &served), 0);
-    assert_int_equal((uintptr_t)served, SHMRPC_OK);
-    shmrpc_client_close(&client);
-    shmrpc_server_close(&server);
+    stop_both(thread, &server, &client);
 }
 
 /* What shmrpc_cjson.h allocates itself; test_cjson has the allocations of cJSON. */
@@ -254,7 +256,6 @@ static void test_of_trees(void **state)
     struct shmrpc_client *client = NULL;
     cJSON *tree = NULL;
     pthread_t thread;
-    void *served = NULL;
 
     (void)state;
     fail_each(make_tree, &tree, 5);
@@ -263,11 +264,7 @@ static void test_of_trees(void **state)
     assert_int_equal(shmrpc_client_open(name, NULL, &client), SHMRPC_OK);
     assert_int_equal(pthread_create(&thread, NULL, serve, server), 0);
     fail_each(call_with_trees, client, 1);
-    shmrpc_server_stop(server);
-    assert_int_equal(pthread_join(thread, &served), 0);
-    assert_int_equal((uintptr_t)served, SHMRPC_OK);
-    shmrpc_client_close(&client);
-    shmrpc_server_close(&server);
+    stop_both(thread, &server, &client);
 }
 
 int main(void)

@@ -7,6 +7,7 @@
  * in_child(), which would fire in a forked child only.
  */
 #include "child.h"
+#include "clock.h"
 #include "raw.h"
 
 #include "channel.h"
@@ -895,49 +896,18 @@ static void test_SRPC_ATTACH_010_no_lock_no_client(void **state)
     raw_remove(name);
 }
 
-/* ---- On a clock that stands ----------------------------------------------------------------- */
+/* ---- On a clock of the test's own ------------------------------------------------------------- */
 
-enum { MS = 1000000 };
-static int sleeps;
-static struct raw *changing;
-static unsigned resp_empty_then;
+struct change {
+    struct raw *raw;
+    unsigned resp_empty;
+};
 
-static int standing_clock(clockid_t clock, struct timespec *now)
+static void change_at_the_tenth(void *context)
 {
-    (void)clock;
-    *now = (struct timespec){.tv_sec = 1000};
-    return 0;
-}
-
-/* Stands in front of the C library's. */
-int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, struct timespec *left)
-{
-    if (shmrpc_wait_calls.clock != standing_clock)
-        return syscall(SYS_clock_nanosleep, clock, flags, until, left) == 0 ? 0 : errno;
-    assert_int_equal(until->tv_sec, 1000);
-    assert_int_equal(until->tv_nsec, MS);
-    if (++sleeps == 10 && changing != NULL)
-        raw_set_values(changing, 1, 0, resp_empty_then, !resp_empty_then);
-    return 0;
-}
-
-static struct shmrpc_wait_calls real_calls;
-
-static int stop_clock(void **state)
-{
-    (void)state;
-    real_calls = shmrpc_wait_calls;
-    shmrpc_wait_calls.clock = standing_clock;
-    changing = NULL;
-    sleeps = 0;
-    return 0;
-}
-
-static int restart_clock(void **state)
-{
-    (void)state;
-    shmrpc_wait_calls = real_calls;
-    return 0;
+    const struct change *change = context;
+    if (test_clock.sleeps == 10)
+        raw_set_values(change->raw, 1, 0, change->resp_empty, !change->resp_empty);
 }
 
 /* Twenty looks with a millisecond between two, as long as somebody is inside a slot. */
@@ -949,19 +919,21 @@ static void test_SRPC_ATTACH_013_slots_are_given_a_moment(void **state)
     struct shmrpc_channel *client = NULL;
     struct raw raw;
     raw_open(&raw, name);
+    clock_start(NULL, NULL);
     assert_int_equal(attach(name, &client), SHMRPC_OK);
-    assert_int_equal(sleeps, 0);
+    assert_int_equal(test_clock.sleeps, 0);
     shmrpc_channel_close(&client);
     raw_set_values(&raw, 1, 0, 0, 0);
     assert_int_equal(attach(name, &client), SHMRPC_TIMEOUT);
-    assert_int_equal(sleeps, 19);
+    assert_int_equal(test_clock.sleeps, 19);
+    assert_int_equal(test_clock.longest_ns, MS);
     /* It is repaired meanwhile, or the server was inside and leaves a response to somebody else. */
-    changing = &raw;
-    for (resp_empty_then = 0; resp_empty_then < 2; resp_empty_then++) {
+    for (unsigned resp_empty = 0; resp_empty < 2; resp_empty++) {
+        struct change change = {&raw, resp_empty};
         raw_set_values(&raw, 1, 0, 0, 0);
-        sleeps = 0;
+        clock_start(change_at_the_tenth, &change);
         assert_int_equal(attach(name, &client), SHMRPC_OK);
-        assert_int_equal(sleeps, 10);
+        assert_int_equal(test_clock.sleeps, 10);
         shmrpc_channel_close(&client);
     }
     raw_close(&raw);
@@ -1003,7 +975,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_FRAME_008_a_slot_is_freed_without_a_length),
         cmocka_unit_test(test_SRPC_SEM_007_a_slot_that_was_freed_meanwhile_is_told),
         cmocka_unit_test_setup_teardown(
-            test_SRPC_ATTACH_013_slots_are_given_a_moment, stop_clock, restart_clock),
+            test_SRPC_ATTACH_013_slots_are_given_a_moment, clock_setup, clock_teardown),
     };
     support_limit_seconds(90);
     return cmocka_run_group_tests_name("channel", tests, NULL, raw_sweep);

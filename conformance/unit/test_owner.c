@@ -4,6 +4,7 @@
  *
  * Not fired, because no caller can bring it about: the ENSURE of shmrpc_owner_publish().
  */
+#include "clock.h"
 #include "raw.h"
 
 #include "name.h"
@@ -260,33 +261,17 @@ static void test_SRPC_RECLAIM_008_a_marked_leftover_may_be_held_as_well(void **s
 
 /* ---- On a clock of the test's own ----------------------------------------------------------- */
 
-enum { MS = 1000000 };
-static int64_t clock_ns;
 static int64_t let_go_ns;
 static int held;
-static int sleeps;
-static struct shmrpc_wait_calls real_calls;
 
-static int sleeping_clock(clockid_t clock, struct timespec *now)
+/* Whoever holds something of the channel lets go of it at a time. */
+static void let_go(void *unused)
 {
-    (void)clock;
-    *now = (struct timespec){.tv_sec = clock_ns / 1000000000, .tv_nsec = clock_ns % 1000000000};
-    return 0;
-}
-
-/* Stands in front of the C library's: to sleep is what moves the clock. Whoever holds something of
- * the channel lets go of it at a time. */
-int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, struct timespec *left)
-{
-    if (shmrpc_wait_calls.clock != sleeping_clock)
-        return syscall(SYS_clock_nanosleep, clock, flags, until, left) == 0 ? 0 : errno;
-    clock_ns = until->tv_sec * INT64_C(1000000000) + until->tv_nsec;
-    sleeps++;
-    if (clock_ns >= let_go_ns && held >= 0) {
+    (void)unused;
+    if (test_clock.ns >= let_go_ns && held >= 0) {
         close(held);
         held = -1;
     }
-    return 0;
 }
 
 /* Hold an object until so many milliseconds have gone by on the clock. */
@@ -299,27 +284,21 @@ static void hold_until(const char *name, enum raw_object object, bool locked, in
     assert_true(held >= 0);
     if (locked)
         assert_int_equal(fcntl(held, F_OFD_SETLK, &lock), 0);
-    clock_ns = 1000 * (int64_t)MS;
-    let_go_ns = clock_ns + milliseconds * (int64_t)MS;
-    sleeps = 0;
-    shmrpc_wait_calls.clock = sleeping_clock;
+    let_go_ns = CLOCK_START + milliseconds * (int64_t)MS;
+    clock_start(let_go, NULL);
 }
 
-static int save_clock(void **state)
+static int hold_nothing(void **state)
 {
-    (void)state;
-    real_calls = shmrpc_wait_calls;
     held = -1;
-    return 0;
+    return clock_setup(state);
 }
 
-static int restore_clock(void **state)
+static int release(void **state)
 {
-    (void)state;
-    shmrpc_wait_calls = real_calls;
     if (held >= 0)
         close(held);
-    return 0;
+    return clock_teardown(state);
 }
 
 static void test_SRPC_RECLAIM_011_a_lock_of_a_moment_is_waited_for(void **state)
@@ -336,7 +315,7 @@ static void test_SRPC_RECLAIM_011_a_lock_of_a_moment_is_waited_for(void **state)
     leave_dead(name);
     hold_until(name, RAW_REQ, true, 2 * SHMRPC_CLOSING_GRACE_MS);
     assert_int_equal(publish(name, &channel, &error), SHMRPC_BUSY);
-    assert_int_equal(sleeps, SHMRPC_CLOSING_GRACE_MS / SHMRPC_RETRY_MS);
+    assert_int_equal(test_clock.sleeps, SHMRPC_CLOSING_GRACE_MS / SHMRPC_RETRY_MS);
 }
 
 /* Who only looks has a piece open for a moment: behind the time for a closing original the proof is
@@ -356,12 +335,12 @@ static void test_SRPC_RECLAIM_007_SRPC_RECLAIM_008_a_piece_held_for_a_moment_is_
     raw_make_file(name, RAW_RESP_EMPTY, 32, 0600);
     hold_until(name, RAW_RESP_EMPTY, false, 3 * SHMRPC_CLOSING_GRACE_MS);
     assert_int_equal(publish(name, &channel, &error), SHMRPC_BUSY);
-    assert_int_equal(sleeps, 2 * SHMRPC_CLOSING_GRACE_MS / SHMRPC_RETRY_MS);
+    assert_int_equal(test_clock.sleeps, 2 * SHMRPC_CLOSING_GRACE_MS / SHMRPC_RETRY_MS);
     close(held);
     /* What nobody holds goes as soon as its time is over. */
     hold_until(name, RAW_RESP_EMPTY, false, 0);
     assert_int_equal(publish(name, &channel, &error), SHMRPC_OK);
-    assert_int_equal(sleeps, SHMRPC_CLOSING_GRACE_MS / SHMRPC_RETRY_MS);
+    assert_int_equal(test_clock.sleeps, SHMRPC_CLOSING_GRACE_MS / SHMRPC_RETRY_MS);
     shmrpc_channel_close(&channel);
 }
 
@@ -834,10 +813,10 @@ int main(void)
         cmocka_unit_test(test_SRPC_RECLAIM_008_SRPC_LIFE_004_held_leftovers_refuse_the_creation),
         cmocka_unit_test(test_SRPC_RECLAIM_008_a_marked_leftover_may_be_held_as_well),
         cmocka_unit_test_setup_teardown(
-            test_SRPC_RECLAIM_011_a_lock_of_a_moment_is_waited_for, save_clock, restore_clock),
+            test_SRPC_RECLAIM_011_a_lock_of_a_moment_is_waited_for, hold_nothing, release),
         cmocka_unit_test_setup_teardown(
             test_SRPC_RECLAIM_007_SRPC_RECLAIM_008_a_piece_held_for_a_moment_is_waited_for,
-            save_clock, restore_clock),
+            hold_nothing, release),
         cmocka_unit_test(test_SRPC_RECLAIM_007_a_closing_original_is_given_time),
         cmocka_unit_test(test_SRPC_RECLAIM_001_SRPC_LIFE_004_squatters_stay_untouched),
         cmocka_unit_test(test_SRPC_LIFE_009_a_refusal_keeps_no_descriptor),

@@ -700,6 +700,35 @@ static void test_SRPC_SEM_007_a_value_above_one_makes_the_channel_anew(void **st
     world_finish(&world);
 }
 
+/* Nobody need take or post the semaphore: an idle owner sees it, and so does one whose answer waits
+ * for the slot that it keeps occupied. */
+static void test_SRPC_SEM_007_a_value_above_one_is_seen_in_passing(void **state)
+{
+    (void)state;
+    static const char request[] = "{\"request_id\":\"s\",\"method\":\"__running__\",\"params\":{}}";
+    struct world world;
+    world_start(&world, "in-passing", 0, 300);
+    for (int i = RAW_REQ_EMPTY; i < RAW_OBJECTS; i++) {
+        if (i == RAW_REQ_FULL)
+            continue; /* that one the server takes */
+        for (int busy = 0; busy <= (i == RAW_RESP_FULL); busy++) {
+            world.log[0] = '\0';
+            if (busy)
+                raw_set_values(&world.raw, 1, 0, 0, 0);
+            raw_set(&world.raw, (enum raw_object)i, 2);
+            if (busy)
+                assert_true(raw_send(&world.raw, RAW_REQ, request, sizeof request - 1, 0));
+            raw_sleep_ms(10); /* it looks every five milliseconds */
+            assert_int_equal(shmrpc_server_step(world.server, 0), SHMRPC_OK);
+            assert_non_null(strstr(world.log, "anew"));
+            raw_close(&world.raw);
+            raw_open(&world.raw, world.name);
+            world_assert_serves(&world);
+        }
+    }
+    world_finish(&world);
+}
+
 static void test_SRPC_LIFE_006_SRPC_LIFE_005_each_lost_name_is_noticed(void **state)
 {
     (void)state;
@@ -1212,6 +1241,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_ENV_019_an_id_that_leaves_no_room),
         cmocka_unit_test(test_SRPC_LIMIT_002_smallest_and_a_large_buffer_serve),
         cmocka_unit_test(test_SRPC_SEM_007_a_value_above_one_makes_the_channel_anew),
+        cmocka_unit_test(test_SRPC_SEM_007_a_value_above_one_is_seen_in_passing),
         cmocka_unit_test(test_SRPC_LIFE_006_SRPC_LIFE_005_each_lost_name_is_noticed),
         cmocka_unit_test(test_a_broken_channel_whose_name_was_taken_is_busy),
         cmocka_unit_test(
