@@ -500,6 +500,35 @@ static void test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never
     raw_unshare(stress, sizeof *stress);
 }
 
+/* The name that is taken away just before somebody looks whose it is. */
+static const char *vanishing;
+
+int lstat(const char *path, struct stat *status)
+{
+    if (vanishing != NULL && strcmp(path, vanishing) == 0)
+        assert_int_equal(unlink(path), 0);
+    return fstatat(AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+}
+
+static void test_SRPC_ATTACH_007_a_name_that_is_lost_on_the_way_in(void **state)
+{
+    (void)state;
+    const char *name = raw_name("lost");
+    struct shmrpc_channel *server = publish(name, 256);
+    struct shmrpc_channel *client = NULL;
+    struct shmrpc_error error = {0};
+    char path[300];
+    raw_path(name, RAW_REQ, path);
+    vanishing = path;
+    assert_int_equal(shmrpc_channel_attach(name, 0, SHMRPC_WAIT_BLOCK, &client, &error),
+                     SHMRPC_NOT_FOUND);
+    vanishing = NULL;
+    assert_null(client);
+    assert_non_null(strstr(error.text, "is being replaced"));
+    shmrpc_channel_close(&server);
+    assert_int_equal(raw_count(name), 0);
+}
+
 /* ---- Contracts ------------------------------------------------------------------------------ */
 
 static void test_broken_contracts_fire(void **state)
@@ -960,6 +989,7 @@ int main(void)
             test_SRPC_MEM_001_SRPC_MEM_002_what_is_written_before_the_post_is_read_behind_the_take),
         cmocka_unit_test(
             test_SRPC_ATTACH_007_SRPC_OWN_001_SRPC_OWN_003_generations_are_never_mixed),
+        cmocka_unit_test(test_SRPC_ATTACH_007_a_name_that_is_lost_on_the_way_in),
         cmocka_unit_test(test_broken_contracts_fire),
         cmocka_unit_test(test_what_holds_of_a_whole_channel),
         cmocka_unit_test(test_SRPC_LIMIT_003_the_largest_buffer_is_in_range),
