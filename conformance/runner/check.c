@@ -25,7 +25,7 @@ static cJSON *try_verb(struct adapter *adapter, const char *verb, const char *ar
         kit_die(4, "%s", request);
     adapter_send(adapter, verb, json);
     cJSON_Delete(json);
-    enum reply_kind kind = adapter_receive(adapter, 15000, &reply, &why);
+    enum reply_kind kind = adapter_receive(adapter, KIT_PATIENCE_MS, &reply, &why);
     static const char *const names[] = {"ok", "rpc_error", "unsupported", "internal",
                                         "against the protocol", "no answer", "ended"};
     bool good = kind == REPLY_OK || kind == REPLY_UNSUPPORTED || (fails && kind == REPLY_RPC_ERROR);
@@ -71,13 +71,31 @@ static void check_calls(struct adapter *adapter, const char *client)
     free(call);
 }
 
-static void check_roles(struct adapter *adapter, const char *name)
+/* Who has no server of its own gets one of the reference's to talk to. */
+static void serve_by_reference(struct adapter *reference, const struct kit_options *options,
+                               const char *start)
 {
+    struct spawn_options spawn = {.command = options->reference, .umask = -1};
+    if (options->reference == NULL)
+        kit_die(2, "a port without a server is tried on the reference's: no --reference");
+    adapter_spawn(reference, "reference", &spawn);
+    printf("the reference, since the port has no server:\n");
+    cJSON_Delete(try_verb(reference, "hello", "{}", false));
+    cJSON_Delete(try_verb(reference, "server.start", start, false));
+    printf("the port again:\n");
+}
+
+static void check_roles(struct adapter *adapter, const struct kit_options *options,
+                        const char *name)
+{
+    struct adapter reference;
     char *start = kit_format("{\"name\":\"%s\",\"buffer_bytes\":\"4096\",\"timeout_ms\":\"3000\"}",
                              name);
     char *open = kit_format("{\"name\":\"%s\",\"timeout_ms\":\"3000\"}", name);
     cJSON *server = try_verb(adapter, "server.start", start, false);
-    cJSON *client = server != NULL ? try_verb(adapter, "client.open", open, false) : NULL;
+    if (server == NULL)
+        serve_by_reference(&reference, options, start);
+    cJSON *client = try_verb(adapter, "client.open", open, false);
     if (client != NULL) {
         char *handle = kit_format("{\"handle\":\"%s\"}", json_text(client, "handle", ""));
         check_calls(adapter, json_text(client, "handle", ""));
@@ -88,6 +106,9 @@ static void check_roles(struct adapter *adapter, const char *name)
         char *handle = kit_format("{\"handle\":\"%s\"}", json_text(server, "handle", ""));
         cJSON_Delete(try_verb(adapter, "server.stop", handle, false));
         free(handle);
+    } else {
+        cJSON_Delete(try_verb(&reference, "quit", "{}", false));
+        adapter_reap(&reference, 5000);
     }
     cJSON_Delete(server);
     cJSON_Delete(client);
@@ -104,7 +125,7 @@ static _Noreturn void check_in_sandbox(const struct kit_options *options, const 
     cJSON *hello = try_verb(&adapter, "hello", "{}", false);
     char *name = kit_format("%scheck", prefix);
     char *hex = hex_encode(name, strlen(name));
-    check_roles(&adapter, hex);
+    check_roles(&adapter, options, hex);
     cJSON_Delete(try_verb(&adapter, "codec.decode", "{\"kind\":\"json\",\"hex\":\"5b315d\"}", false));
     cJSON_Delete(try_verb(&adapter, "codec.encode",
                           "{\"kind\":\"json\",\"tree\":{\"t\":\"int\",\"v\":\"1\"}}", false));

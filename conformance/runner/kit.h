@@ -86,6 +86,8 @@ bool steps_known_verb(const char *verb);
 
 /* ---- options and results ---------------------------------------------------------------------- */
 
+enum { KIT_PATIENCE_MS = 15000 };
+
 struct kit_options {
     const char *root;          /* the folder conformance/ */
     const char *self;          /* how this program was called */
@@ -434,6 +436,8 @@ struct results {
     int unused; /* expectations that matched nothing */
 };
 
+/** Whether the options choose the case. */
+bool schedule_selects(const struct kit_options *options, const struct kit_case *test);
 bool schedule_run(const struct kit_options *options, const struct kit_cases *cases,
                   struct results *results);
 /** The hello of a command, within ten seconds; null and a message if it is unusable. */

@@ -168,9 +168,7 @@ static int list_cases(const struct kit_options *options, const struct kit_cases 
 {
     for (size_t i = 0; i < cases->count; i++) {
         const struct kit_case *test = &cases->list[i];
-        if (options->level != NULL && strcmp(options->level, level_names[test->level]) != 0)
-            continue;
-        if (options->category != NULL && strcmp(options->category, test->category) != 0)
+        if (!schedule_selects(options, test))
             continue;
         printf("%-12s %-14s %-8s %-6s %s\n", test->id, test->category, level_names[test->level],
                test->strength, json_text(test->json, "title", ""));
@@ -193,7 +191,7 @@ static int run(const struct kit_options *options, const struct kit_cases *cases)
 int main(int count, char *values[])
 {
     struct arguments arguments = {.options = {.self = values[0], .repeat = 1,
-                                              .patience_ms = 15000,
+                                              .patience_ms = KIT_PATIENCE_MS,
                                               .reports = "ndjson"}};
     struct kit_options *options = &arguments.options;
     options->jobs = 2 * (int)sysconf(_SC_NPROCESSORS_ONLN);

@@ -181,6 +181,7 @@ static void headline_of(const struct results *results, const struct requirements
     bool claimed = json_has(cJSON_GetObjectItemCaseSensitive(results->hello, "levels"),
                             level_names[level]);
     int all[UNMET_FAILED + 1] = {0};
+    int exempt = 0;
     printf("%s", level_names[level]);
     for (int s = 0; s < 2; s++) {
         int counts[UNMET_FAILED + 1] = {0};
@@ -191,6 +192,7 @@ static void headline_of(const struct results *results, const struct requirements
         }
         for (int j = MET; j <= UNMET_FAILED; j++)
             all[j] += counts[j];
+        exempt += s == 0 ? counts[NOT_JUDGED] : 0;
         printf("%s %s %d/%d", s == 0 ? "" : " ·", strengths[s], counts[MET],
                counts[MET] + counts[UNMET_SKIPPED] + counts[UNMET_FAILED]);
     }
@@ -198,6 +200,9 @@ static void headline_of(const struct results *results, const struct requirements
         printf(" (not claimed by the port)");
     else if (all[UNMET_FAILED] + all[UNMET_SKIPPED] > 0)
         printf(" (%d failed, %d with a case skipped)", all[UNMET_FAILED], all[UNMET_SKIPPED]);
+    /* Of a whole run these are the ones that exempt.json gives a reason for. */
+    if (exempt > 0)
+        printf(" · %d MUST not judged from outside", exempt);
     printf("\n");
 }
 

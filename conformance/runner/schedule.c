@@ -122,7 +122,7 @@ static bool has_level(const cJSON *hello, enum kit_level level)
     return json_has(cJSON_GetObjectItemCaseSensitive(hello, "levels"), level_names[level]);
 }
 
-static bool selected(const struct kit_options *options, const struct kit_case *test)
+bool schedule_selects(const struct kit_options *options, const struct kit_case *test)
 {
     if (options->pattern != NULL && fnmatch(options->pattern, test->id, 0) != 0)
         return false;
@@ -410,10 +410,15 @@ static void finish_entry(struct entry *entry)
     }
     if (entry->next == 0 || (is_sweep(entry) && !entry->ended && entry->next < POINTS_MAX))
         return;
-    if (is_sweep(entry) && entry->result.verdict == VERDICT_PASS && entry->result.points == 0) {
+    bool passed = is_sweep(entry) && entry->result.verdict == VERDICT_PASS;
+    if (passed && entry->result.points == 0) {
         entry->result.verdict = VERDICT_RUNNER_ERROR;
         entry->result.class = kit_copy("no_points");
         entry->result.text = kit_copy("the sweep reached no point at all");
+    } else if (passed && !entry->ended) {
+        entry->result.verdict = VERDICT_RUNNER_ERROR;
+        entry->result.class = kit_copy("endless");
+        entry->result.text = kit_format("the sweep had not ended after %d starts", POINTS_MAX);
     }
     entry->done = true;
 }
@@ -475,8 +480,10 @@ bool schedule_run(const struct kit_options *options, const struct kit_cases *cas
     struct expectations *expectations = load_expectations(options, results->hello);
     for (int round = 0; round < options->repeat; round++)
         for (size_t i = 0; i < cases->count; i++)
-            if (selected(options, &cases->list[i]))
+            if (schedule_selects(options, &cases->list[i]))
                 add_case(&entries, options, &cases->list[i], results, expectations);
+    if (entries.count == 0)
+        kit_die(2, "no case is chosen by these options; --list shows them all");
     run_entries(options, results, &entries);
     sandbox_sweep(results->sandbox, getpid());
     results->list = kit_alloc(entries.count * sizeof *results->list);

@@ -43,6 +43,12 @@ static char *repeat_command(const struct run *run)
     text_printf(&text, "%s --adapter '%s'", run->options->self, run->options->adapter);
     if (run->options->reference != NULL)
         text_printf(&text, " --reference '%s'", run->options->reference);
+    if (run->options->expectations != NULL)
+        text_printf(&text, " --expectations '%s'", run->options->expectations);
+    if (run->options->have_uid)
+        text_printf(&text, " --as-user %u", run->options->uid);
+    if (run->options->patience_ms != KIT_PATIENCE_MS)
+        text_printf(&text, " --patience %d", run->options->patience_ms);
     text_printf(&text, " --case %s", run->test->id);
     if (run->point > 0)
         text_printf(&text, " --point %d --edge %s", run->point, run->edge ? "exit" : "entry");

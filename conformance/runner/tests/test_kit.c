@@ -468,6 +468,22 @@ static void check_adapter_judges_adapters(void **state)
     free(bad);
 }
 
+/* A port that has no server: its client's verbs are tried nevertheless. */
+static void check_adapter_tries_clients_alone(void **state)
+{
+    (void)state;
+    char *output = NULL;
+    char *arguments = kit_format("--check-adapter --adapter 'conformance/runner/tests/client_only.sh "
+                                 "%s/conformance-adapters/reference'", build);
+    assert_int_equal(run(arguments, &output), 0);
+    assert_non_null(strstr(output, "server.start       unsupported"));
+    assert_non_null(strstr(output, "client.open        ok"));
+    assert_non_null(strstr(output, "client.call_async  ok"));
+    assert_non_null(strstr(output, "client.close       ok"));
+    free(output);
+    free(arguments);
+}
+
 static void usage_is_checked(void **state)
 {
     (void)state;
@@ -476,6 +492,10 @@ static void usage_is_checked(void **state)
     assert_int_equal(run("--adapter true --jobs x", NULL), 2);
     assert_int_equal(run("nonsense", NULL), 2);
     assert_int_equal(run("", NULL), 2);
+    /* Green because nothing was checked is not green. */
+    char *none = kit_format("--adapter '%s/conformance-adapters/reference' --case C-NON-*", build);
+    assert_int_equal(run(none, NULL), 2);
+    free(none);
 }
 
 static void with_expectations(const char *text, int code)
@@ -719,6 +739,7 @@ int main(void)
         cmocka_unit_test(an_adapter_that_dies_is_a_crash),
         cmocka_unit_test(an_adapter_that_breaks_the_protocol_fails),
         cmocka_unit_test(check_adapter_judges_adapters),
+        cmocka_unit_test(check_adapter_tries_clients_alone),
         cmocka_unit_test(usage_is_checked),
         cmocka_unit_test(expectations_must_come_true),
         cmocka_unit_test(a_run_that_is_killed_leaves_nothing),
