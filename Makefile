@@ -332,9 +332,10 @@ PORT_python-package := $(VENV)/bin/python conformance/adapters/python-package/ad
 PORT_python-port := $(VENV)/bin/python conformance/adapters/python-port/adapter.py
 
 # In `make check`: the runner's own tests, the cases against the specification, the reference.
-CHECK_SUITES += kit conformance
+CHECK_SUITES += kit conformance python-port
 needs-kit = build/release/kit/test_kit build/release/kit/bad_adapter build/shmrpc-conformance $(REFERENCE)
 plan-kit = 'kit/test_kit|300|alone|build/release/kit/test_kit'
+plan-python-port = 'python-port/vectors|60|shared|python3 conformance/adapters/python-port/test_vectors.py'
 needs-conformance = build/shmrpc-conformance $(REFERENCE)
 plan-conformance = 'conformance/gate|20|shared|$(KIT) --gate' \
   'conformance/reference|400|alone|$(KIT) --quiet --adapter $(REFERENCE) --output $(KIT_OUTPUT)'
@@ -356,13 +357,14 @@ conformance-run: conformance-gate $(REFERENCE)
 conformance-all:
 	$(call deps,check)
 	+$(Q)$(MAKE) --no-print-directory NO_DEPS=1 build/shmrpc-conformance $(REFERENCE) \
-	  $(foreach p,$(PORTS),$(needs-port-$(p)))
+	  $(foreach p,$(PORTS),$(needs-port-$(p))) $(needs-mutants)
 	$(Q)conformance/interop/venv.sh $(VENV)
 	$(Q)failed=; $(foreach p,$(PORTS),echo "== $(p)"; \
 	  $(KIT) --adapter '$(PORT_$(p))' --reference $(REFERENCE) --output $(KIT_OUTPUT) \
 	    || failed="$$failed $(p)";) \
 	$(KIT) --merge --report html,junit --output $(KIT_OUTPUT) \
 	  $(foreach p,$(PORTS),$(KIT_OUTPUT)/$(p).ndjson); \
+	echo "== mutants"; $(MUTANTS)/run.sh $(KIT) $(MUTANT) $(REFERENCE) build/mutants || failed="$$failed mutants"; \
 	if [ -n "$$failed" ]; then echo "not as expected:$$failed"; exit 1; fi
 
 ## report-shots: pictures of the matrix and of the bench report in Chromium, wide and narrow, light and dark
