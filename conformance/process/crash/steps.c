@@ -392,6 +392,12 @@ static void leave_response(struct raw *raw)
         put(raw, RESP, "{\"request_id\":\"1\",\"result\":1,\"error\":null}");
 }
 
+static void post_too_much(struct raw *raw)
+{
+    sem_post(raw->semaphore[REQ_FULL]);
+    sem_post(raw->semaphore[REQ_FULL]);
+}
+
 static void overwrite(struct raw *raw)
 {
     static const char text[] = "{\"request_id\":\"2\",\"method\":\"echo\",\"params\":{}}";
@@ -420,6 +426,7 @@ static const struct scene scenes[] = {
     {"repair-writer", NULL, idle, die_writing, NULL},
     {"repair-reader", NULL, idle, die_reading, NULL},
     {"repair-uncollected", NULL, idle, leave_response, NULL},
+    {"renew", NULL, serve, post_too_much, NULL},
     {"stop", NULL, stop, nothing, NULL},
     {"attach", have_server, attach, NULL, NULL},
     {"attach-stale", have_server, attach, leave_response, NULL},
