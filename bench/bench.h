@@ -171,7 +171,8 @@ enum {
 struct requirement {
     const char *above; /* rows */
     const char *below;
-    bool of_cpu; /* of the CPU a call, else of the mean latency */
+    const char *floor; /* row: what the machine takes without a protocol; null for the CPU */
+    bool of_cpu;       /* of the CPU a call, else of the mean latency */
     bool at_least;
     double bound[SEED_SIZES];
 };
@@ -181,10 +182,12 @@ struct ratio {
     bool known; /* both rows were measured at this size */
     bool met;
     double value, above, below, bound;
+    double floor; /* 0: not measured */
 };
 struct ratio ratio_of(const struct bench *bench, const struct requirement *requirement,
                       int seed_size);
-/** One line about a missed ratio: by how much, and what would meet it. */
+/** One line about a missed ratio: by how much, what would meet it, and what of it is the machine's.
+ */
 void ratio_note(const struct requirement *requirement, const struct ratio *ratio, int seed_size,
                 char *text, size_t capacity);
 /** Index into settings.sizes of one of the seed's sizes, or -1. */
