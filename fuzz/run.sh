@@ -30,6 +30,19 @@ progress() {
     [ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2
 }
 
+# On a terminal, a line that is renewed every second until the target's processes have ended: the
+# executions as each process last counted them, and what is left of its time.
+follow() {
+    local end=$((SECONDS + seconds)) left executions
+    while [ -t 2 ] && [ -n "$(jobs -pr)" ]; do
+        left=$((end > SECONDS ? end - SECONDS : 0))
+        executions=$(awk '/^#[0-9]/ { n[FILENAME] = substr($1, 2) }
+            END { for (log in n) all += n[log]; print all + 0 }' "$state/log/$target".*)
+        progress "$target: $executions executions, $left s left on $jobs CPUs"
+        sleep 1
+    done
+}
+
 # The value of a final statistic, summed over the target's logs.
 sum() {
     awk -v key="stat::$1:" '$1 == key { n += $2 } END { print n + 0 }' "$state/log/$target".*
@@ -56,7 +69,7 @@ start() {
     while read -r option; do
         arguments+=("$option")
     done < <(options)
-    [ ! -e "fuzz/dict/$target.dict" ] || arguments+=(-dict="fuzz/dict/$target.dict")
+    [ ! -e "fuzz/fuzz_$target.dict" ] || arguments+=(-dict="fuzz/fuzz_$target.dict")
     pids=()
     for ((job = 0; job < jobs; job++)); do
         ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 timeout -k 10 $((seconds + 120)) \
@@ -71,6 +84,7 @@ measure() {
     variant=$(basename "$(dirname "$program")")
     if ! reached=$(fuzz/lines.sh "build/${variant/libfuzzer/fuzz-lines}/replay_$target" "${corpora[@]}" 2>&1); then
         failed=1
+        progress
         printf '    %s\n' "$reached"
         reached='0 0 0'
     fi
@@ -85,18 +99,19 @@ for program in "$@"; do
     for folder in "fuzz/corpus/$target" "fuzz/regressions/$target" "$state/seed/$target"; do
         [ ! -d "$folder" ] || corpora+=("$folder")
     done
-    progress "$target: $seconds s on $jobs CPUs"
     start
+    follow
     died=0
     for pid in "${pids[@]}"; do
         wait "$pid" || died=$((died + 1))
     done
     pids=()
-    progress
+    progress "$target: counting the lines it reaches"
     found=$(($(find "$state/findings" -name "$target-*" | wc -l) - before))
     [ "$found" -ge "$died" ] || found=$died
     executions=$(sum number_of_executed_units)
     measure
+    progress
     printf '%-16s %12d %10d %9d %10d %8d %7s%%\n' "$target" "$executions" \
         "$((executions / (seconds > 0 ? seconds : 1)))" "$(coverage)" "$(sum new_units_added)" "$found" \
         "${reached%% *}"

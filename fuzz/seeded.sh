@@ -38,7 +38,7 @@ fuzz() {
         [ ! -d "$folder" ] || corpora+=("$root/$folder")
     done
     local arguments=(-timeout=20 -artifact_prefix="$copy/finding-" "$@")
-    [ ! -e "fuzz/dict/$target.dict" ] || arguments+=(-dict="$root/fuzz/dict/$target.dict")
+    [ ! -e "fuzz/fuzz_$target.dict" ] || arguments+=(-dict="$root/fuzz/fuzz_$target.dict")
     mkdir -p "$copy/corpus"
     ASAN_OPTIONS=allocator_may_return_null=1 timeout -k 10 $((seconds + 60)) "$fuzzer" \
         "${arguments[@]}" "$copy/corpus" "${corpora[@]}" >>"$log" 2>&1 </dev/null
