@@ -37,7 +37,7 @@ follow() {
     while [ -t 2 ] && [ -n "$(jobs -pr)" ]; do
         left=$((end > SECONDS ? end - SECONDS : 0))
         executions=$(awk '/^#[0-9]/ { n[FILENAME] = substr($1, 2) }
-            END { for (log in n) all += n[log]; print all + 0 }' "$state/log/$target".*)
+            END { for (file in n) all += n[file]; print all + 0 }' "$state/log/$target".*)
         progress "$target: $executions executions, $left s left on $jobs CPUs"
         sleep 1
     done
