@@ -318,6 +318,86 @@ static int gate_musts(const struct kit_cases *cases, const char *spec, const cJS
     return count;
 }
 
+/* One idea of the list, and the reason why it has no case, or null. */
+struct idea {
+    char *text;
+    const char *reason;
+    bool used;
+};
+
+enum { IDEAS_MAX = 512 };
+
+static int ideas_read(char *text, struct idea *ideas)
+{
+    int count = 0;
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL && count < IDEAS_MAX;
+         line = strtok_r(NULL, "\n", &rest)) {
+        if (line[0] == '#')
+            continue;
+        char *bar = strstr(line, " | ");
+        if (bar != NULL)
+            *bar = '\0';
+        ideas[count++] = (struct idea){.text = line, .reason = bar != NULL ? bar + 3 : NULL};
+    }
+    return count;
+}
+
+static bool idea_use(struct idea *ideas, int count, const char *text, size_t length)
+{
+    for (int i = 0; i < count; i++)
+        if (strlen(ideas[i].text) == length && strncmp(ideas[i].text, text, length) == 0)
+            return ideas[i].used = true;
+    return false;
+}
+
+/* The ideas of the cases that the list lacks. */
+static int ideas_of_cases(const struct kit_cases *cases, struct idea *ideas, int count, bool print)
+{
+    int faulty = 0;
+    for (size_t i = 0; i < cases->count; i++) {
+        const char *at = json_text(cases->list[i].json, "idea", "");
+        while (*at != '\0') {
+            const char *end = strstr(at, "; ");
+            size_t length = end != NULL ? (size_t)(end - at) : strlen(at);
+            if (!idea_use(ideas, count, at, length)) {
+                faulty++;
+                if (print)
+                    fprintf(stderr, "%s names an idea that ideas.txt lacks: %.*s\n",
+                            cases->list[i].id, (int)length, at);
+            }
+            at += length + (end != NULL ? 2 : 0);
+        }
+    }
+    return faulty;
+}
+
+/* Each idea has a case or a reason, not both, and no case has an idea of its own. */
+static int gate_ideas(const struct kit_cases *cases, const char *exempt_path, bool print)
+{
+    static struct idea ideas[IDEAS_MAX];
+    const char *slash = strrchr(exempt_path, '/');
+    int directory = slash != NULL ? (int)(slash - exempt_path) + 1 : 0;
+    char *path = kit_format("%.*sideas.txt", directory, exempt_path);
+    char *text = file_read(path, NULL);
+    int faulty = text == NULL;
+    if (text == NULL && print)
+        fprintf(stderr, "cannot read %s\n", path);
+    int count = text != NULL ? ideas_read(text, ideas) : 0;
+    faulty += text != NULL ? ideas_of_cases(cases, ideas, count, print) : 0;
+    for (int i = 0; i < count; i++) {
+        if (ideas[i].used != (ideas[i].reason != NULL))
+            continue;
+        faulty++;
+        if (print)
+            fprintf(stderr, "ideas.txt: %s: %s\n", ideas[i].text,
+                    ideas[i].used ? "has a case and a reason too" : "has no case and no reason");
+    }
+    free(text);
+    free(path);
+    return faulty;
+}
+
 int cases_gate(const struct kit_cases *cases, const char *spec_path, const char *exempt_path,
                bool print)
 {
@@ -330,7 +410,7 @@ int cases_gate(const struct kit_cases *cases, const char *spec_path, const char 
         return 1;
     }
     int count = gate_dead_ids(cases, spec, exempt, print) + gate_musts(cases, spec, exempt, print) +
-                gate_levels(cases, spec, print);
+                gate_levels(cases, spec, print) + gate_ideas(cases, exempt_path, print);
     free(spec);
     free(text);
     cJSON_Delete(json);

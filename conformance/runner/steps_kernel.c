@@ -655,6 +655,40 @@ static void no_realtime_step(struct run *run, const cJSON *arguments, const cJSO
                tracer->realtime_waits);
 }
 
+/* The signals that the process catches, from /proc; the mask of those that the adapter itself or its
+ * language catches is no affair of ours, so only what changes is judged. */
+static unsigned long long signals_caught(struct run *run, const struct adapter *adapter)
+{
+    char *path = kit_format("/proc/%d/status", (int)adapter->pid);
+    char *text = file_read(path, NULL);
+    const char *line = text != NULL ? strstr(text, "\nSigCgt:") : NULL;
+    if (line == NULL)
+        run_error(run, "no SigCgt in %s", path);
+    unsigned long long mask = strtoull(line + strlen("\nSigCgt:"), NULL, 16);
+    free(text);
+    free(path);
+    /* The C library of a threaded program catches its own two when the first thread is made. */
+    return mask & ~(3ULL << 31);
+}
+
+static unsigned long long signals_before;
+
+static void signals_remember_step(struct run *run, const cJSON *arguments, const cJSON *step)
+{
+    (void)step;
+    signals_before = signals_caught(run, actor_of(run, arguments, "server"));
+}
+
+static void signals_same_step(struct run *run, const cJSON *arguments, const cJSON *step)
+{
+    (void)step;
+    unsigned long long now = signals_caught(run, actor_of(run, arguments, "server"));
+    if (now == signals_before)
+        return;
+    run_outcome(run, "handlers_changed");
+    run_detail(run, "it caught the signals %llx, and now %llx", signals_before, now);
+}
+
 const struct step_verb kernel_verbs[] = {
     {"shm.expect", shm_expect_step}, {"shm.owner", shm_owner_step}, {"shm.make", shm_make_step},
     {"shm.change", shm_change_step}, {"shm.remove", shm_remove_step}, {"shm.link", shm_link_step},
@@ -666,4 +700,5 @@ const struct step_verb kernel_verbs[] = {
     {"proc.storm", signal_storm_step}, {"proc.storm_end", signal_storm_end_step},
     {"proc.reuse_pid", reuse_pid_step}, {"ledger.mark", mark_step}, {"ledger.same", same_step},
     {"ledger.none", none_step}, {"ledger.cloexec", cloexec_step}, {"trace.arm", arm_step},
-    {"trace.disarm", disarm_step}, {"trace.no_realtime", no_realtime_step}, {NULL, NULL}};
+    {"trace.disarm", disarm_step}, {"trace.no_realtime", no_realtime_step},
+    {"signals.remember", signals_remember_step}, {"signals.same", signals_same_step}, {NULL, NULL}};

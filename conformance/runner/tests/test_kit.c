@@ -202,6 +202,7 @@ static void the_gate_finds_holes(void **state)
     static const char should[] = "**SRPC-X-001** (Wire, MUST) a.\n**SRPC-X-002** (Wire, SHOULD) b.\n";
     (void)state;
     put_file("one.json", CASE("C-1", "\"steps\":[{\"idle\":{}}]"));
+    put_file("ideas.txt", "# none\n");
     assert_int_equal(gate(x1, "{\"exempt\":{}}"), 0);
     assert_int_equal(gate(should, "{\"exempt\":{}}"), 0);
     assert_int_equal(gate(both, "{\"exempt\":{}}"), 1); /* a MUST without a case */
@@ -211,6 +212,10 @@ static void the_gate_finds_holes(void **state)
     assert_true(gate("nothing", "{\"exempt\":{}}") > 0); /* a case cites a dead id */
     /* A wire case that asks for what only a higher level promises. */
     assert_int_equal(gate("**SRPC-X-001** (Recovery, MUST) a.\n", "{\"exempt\":{}}"), 1);
+    put_file("ideas.txt", "what nobody tries\n");
+    assert_int_equal(gate(x1, "{\"exempt\":{}}"), 1);
+    put_file("ideas.txt", "what nobody tries | nobody can\n");
+    assert_int_equal(gate(x1, "{\"exempt\":{}}"), 0);
 }
 
 /* ---- patience -------------------------------------------------------------------------------------- */
