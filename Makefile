@@ -640,7 +640,7 @@ $(MSAN_PROGRAMS): build/msan/memory/%: build/msan/conformance/unit/%.o build/msa
 	$(Q)$(CC) -pthread $(msan_LDFLAGS) $(LDFLAGS) $^ -lcmocka -lcjson -lm -o $@
 build/tsan/both_ends: build/tsan/coverage/tsan_both_ends.o build/tsan/libshmrpc.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -pthread $(tsan_LDFLAGS) $(LDFLAGS) $^ -Wl,--wrap=mmap,--wrap=munmap,--wrap=sem_clockwait -o $@
+	$(Q)$(CC) -pthread $(tsan_LDFLAGS) $(LDFLAGS) $^ -Wl,--wrap=mmap,--wrap=munmap -o $@
 ANALYSED := $(LIB_SRC) $(TOOL_SRC) $(EXAMPLE_SRC)
 needs-sanitize = $(MSAN_PROGRAMS) build/tsan/both_ends
 plan-sanitize = $(foreach t,$(MSAN_TESTS),'msan/$(t)|300|shared|build/msan/memory/$(t)') \

@@ -183,9 +183,12 @@ enum shmrpc_status shmrpc_channel_complete(struct shmrpc_channel *channel,
         if (status != SHMRPC_OK)
             return status;
     }
-    /* The two segments' descriptors carry the locks; the semaphores need none. */
+    /* The two segments' descriptors carry the locks; the semaphores need none. A fork in between
+     * would have its child close a number that is somebody else's by then. */
+    shmrpc_fork_block();
     for (enum shmrpc_object i = SHMRPC_OBJECT_REQ_EMPTY; i < SHMRPC_OBJECT_COUNT; i++)
         shmrpc_segment_close_fd(shmrpc_channel_object(channel, i));
+    shmrpc_fork_unblock();
     channel->complete = true;
     ENSURE(shmrpc_channel_check(channel));
     CRASH_POINT("server.serve", NULL);

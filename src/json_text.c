@@ -142,25 +142,12 @@ size_t shmrpc_json_utf8_prefix(const char *data, size_t length)
 {
     REQUIRE(data != NULL || length == 0);
     REQUIRE(length <= PTRDIFF_MAX);
+    const char *offence;
     size_t i = 0;
-    while (i < length) {
-        uint64_t word = 0;
-        if (length - i >= sizeof word) {
-            memcpy(&word, data + i, sizeof word);
-            if ((word & UINT64_C(0x8080808080808080)) == 0) {
-                i += sizeof word;
-                continue;
-            }
-        }
-        const char *at = data + i;
-        const char *offence;
-        size_t character = 1;
-        if ((unsigned char)*at >= 0x80)
-            character = (size_t)(shmrpc_json_wide_end(at, data + length, &offence) - at);
-        if (character == 0)
-            break;
-        i += character;
-    }
+    for (size_t step = 1; i < length && step > 0; i += step)
+        step = (data[i] & 0x80) == 0
+                   ? 1
+                   : (size_t)(shmrpc_json_wide_end(data + i, data + length, &offence) - data) - i;
     ENSURE(i <= length);
     return i;
 }

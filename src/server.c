@@ -337,7 +337,8 @@ enum shmrpc_status shmrpc_server_step(struct shmrpc_server *server, int timeout_
     else if (!server->channel->broken)
         shmrpc_watch_log(&server->place.keeper, "%s: dropped a frame of impossible length",
                          server->channel->name);
-    return server->channel->broken ? make_anew(server) : SHMRPC_OK;
+    /* SRPC-FORK-004: a handler may come back in a child, which makes nothing anew. */
+    return server->channel->broken && !server->channel->orphaned ? make_anew(server) : SHMRPC_OK;
 }
 
 enum shmrpc_status shmrpc_server_run(struct shmrpc_server *server)

@@ -3,14 +3,46 @@
 #include "check.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
-#include <stdatomic.h>
-#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* SRPC-MEM-003: the value is the low half of a word, how many wait for it the high one. */
+#define ONE_WAITER (UINT64_C(1) << 32)
+#define VALUE_OF(word) ((uint32_t *)(word) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__))
+
+/* As sem_post(), and below sem_clockwait(), but nothing that a peer writes reaches the kernel: glibc
+ * makes its futex operation from the private word, which can end the process, or keep it for ever. */
+static int post_and_wake(sem_t *semaphore)
+{
+    REQUIRE(semaphore != NULL);
+    uint64_t *word = (uint64_t *)(void *)semaphore;
+    if (__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST) >= ONE_WAITER)
+        syscall(SYS_futex, VALUE_OF(word), FUTEX_WAKE, 1);
+    return 0;
+}
+
+/* Sleeps once, so that whoever is woken for nothing looks at the clock again: that is EINTR. */
+static int sleep_once(sem_t *semaphore, clockid_t clock, const struct timespec *until)
+{
+    REQUIRE(until != NULL);
+    uint64_t *word = (uint64_t *)(void *)semaphore;
+    int operation = FUTEX_WAIT_BITSET | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0);
+    __atomic_fetch_add(word, ONE_WAITER, __ATOMIC_SEQ_CST);
+    long slept =
+        syscall(SYS_futex, VALUE_OF(word), operation, 0, until, NULL, FUTEX_BITSET_MATCH_ANY);
+    int error = slept == 0 || errno == EAGAIN ? EINTR : errno;
+    __atomic_fetch_sub(word, ONE_WAITER, __ATOMIC_SEQ_CST);
+    int result = sem_trywait(semaphore);
+    errno = error;
+    return result;
+}
 
 struct shmrpc_wait_calls shmrpc_wait_calls = {
     .trywait = sem_trywait,
-    .clockwait = sem_clockwait,
-    .post = sem_post,
+    .clockwait = sleep_once,
+    .post = post_and_wake,
     .clock = clock_gettime,
 };
 
@@ -46,7 +78,6 @@ void shmrpc_sleep_ms(int milliseconds)
 {
     REQUIRE(milliseconds >= 0);
     int64_t until = shmrpc_now_ns() + milliseconds * NS_PER_MS;
-    ENSURE(until > 0);
     struct timespec at = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
         ;
@@ -111,7 +142,7 @@ int shmrpc_wait_value(sem_t *semaphore)
     REQUIRE(semaphore != NULL);
     int value;
     SYS_OK(sem_getvalue(semaphore, &value));
-    return value;
+    return value < 0 || value > 1 ? 2 : value;
 }
 
 void shmrpc_wait_make(sem_t *semaphore, unsigned value)
@@ -119,7 +150,6 @@ void shmrpc_wait_make(sem_t *semaphore, unsigned value)
     REQUIRE(semaphore != NULL);
     REQUIRE(value <= 1);
     SYS_OK(sem_init(semaphore, true, value));
-    ENSURE(shmrpc_wait_value(semaphore) == (int)value);
 }
 
 bool shmrpc_wait_try(sem_t *semaphore)
@@ -132,21 +162,19 @@ bool shmrpc_wait_try(sem_t *semaphore)
     return result == 0;
 }
 
-/* glibc aborts the process when the kernel rejects its futex operation, which a garbled private word
- * brings about; so a semaphore that is none is found out before it is waited on or posted. */
+/* A semaphore that is none is found out before it is waited on or posted: a page of zeros in place
+ * of one that was truncated, or bytes that the peer's C library could not wait on. */
 static bool is_shared(const sem_t *semaphore)
 {
     REQUIRE(semaphore != NULL);
-    const uint32_t *private_word = (const uint32_t *)(const void *)semaphore + 2;
-    return __atomic_load_n(private_word, __ATOMIC_RELAXED) == GLIBC_SHARED;
+    return __atomic_load_n((const uint32_t *)(const void *)semaphore + 2, __ATOMIC_RELAXED) ==
+           GLIBC_SHARED;
 }
 
 enum shmrpc_status shmrpc_wait_post(sem_t *semaphore)
 {
-    if (!is_shared(semaphore))
-        return SHMRPC_PROTOCOL;
     /* SRPC-SEM-007: one token a pair. A second one would let a peer in while we are inside. */
-    if (shmrpc_wait_value(semaphore) != 0)
+    if (!is_shared(semaphore) || shmrpc_wait_value(semaphore) != 0)
         return SHMRPC_PROTOCOL;
     return shmrpc_wait_calls.post(semaphore) == 0 ? SHMRPC_OK : SHMRPC_PROTOCOL;
 }
@@ -205,34 +233,28 @@ static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
     return errno == ETIMEDOUT ? SHMRPC_TIMEOUT : SHMRPC_PROTOCOL;
 }
 
-/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not stop
- * the spinning for a number of waits, which doubles with every further failure; then it is tried
- * again. */
+/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not
+ * stop the spinning for a number of waits, which doubles with every further failure; then it is
+ * tried again. */
 static void learn(struct shmrpc_spin *spin, bool met)
 {
     REQUIRE(spin->may_spin);
     REQUIRE(spin->skip == 0);
-    if (met) {
-        spin->failures = 0;
-        spin->crowded = 0;
-        spin->pause = 0;
+    if (!met && ++spin->failures < SPIN_FAILURES)
         return;
-    }
-    if (++spin->failures < SPIN_FAILURES)
-        return;
-    spin->failures = 0;
-    spin->crowded = 0;
-    if (spin->pause < SPIN_PAUSE_MOST)
-        spin->pause = spin->pause == 0 ? SPIN_PAUSE_LEAST : spin->pause * 2;
+    spin->failures = spin->crowded = 0;
+    if (met || spin->pause < SPIN_PAUSE_MOST)
+        spin->pause = met ? 0 : spin->pause == 0 ? SPIN_PAUSE_LEAST : spin->pause * 2;
     spin->skip = spin->pause;
-    ENSURE(spin->skip > 0);
+    ENSURE(met || spin->skip > 0);
     ENSURE(spin->skip <= SPIN_PAUSE_MOST);
 }
 
 /* Where the peer needs this very CPU, its tokens come as soon as this side sleeps, one call close
  * upon the other. Sleeping in turn, the two would stay together for good; but of two that stay
- * runnable for a tick, the scheduler moves one to a free CPU. So after a few such tokens one spin is
- * that long, once before the next pause. A peer that is only slow is not waited for in this way. */
+ * runnable for a tick, the scheduler moves one to a free CPU. So after a few such tokens one spin
+ * is that long, once before the next pause. A peer that is only slow is not waited for in this way.
+ */
 static void learn_sleep(struct shmrpc_spin *spin, int64_t asleep)
 {
     REQUIRE(spin->mode == SHMRPC_WAIT_ADAPTIVE);
@@ -285,11 +307,9 @@ static enum shmrpc_status take_in_slices(sem_t *semaphore, struct shmrpc_spin *s
             return shmrpc_wait_try(semaphore) ? taken(semaphore) : SHMRPC_TIMEOUT;
         ENSURE(left > 0);
         int64_t length = left < slice ? left : slice;
-        enum shmrpc_status status;
-        if (spinning)
-            status = spin_until(semaphore, now, length, &now) ? SHMRPC_OK : SHMRPC_TIMEOUT;
-        else
-            status = block(semaphore, now, length);
+        enum shmrpc_status status = !spinning ? block(semaphore, now, length)
+                                    : spin_until(semaphore, now, length, &now) ? SHMRPC_OK
+                                                                               : SHMRPC_TIMEOUT;
         if (status == SHMRPC_OK) {
             if (spin->may_spin && spin->skip == 0 && !spinning)
                 learn_sleep(spin, now);

@@ -4,8 +4,8 @@
  * the monotonic clock (SRPC-WAIT-001.., SRPC-TIME-002..).
  *
  * Memory ordering (SRPC-MEM-001): POSIX makes sem_post and a successful sem_wait or sem_trywait
- * synchronise memory. glibc's sem_post is a release and its take an acquire on the value word, so
- * what a peer wrote before its post happens before what we read after our take. Nothing else in
+ * synchronise memory. Our post and glibc's are a release and its take an acquire on the value word,
+ * so what a peer wrote before its post happens before what we read after our take. Nothing else in
  * a channel orders memory, and nothing else needs to.
  */
 #ifndef SHMRPC_WAIT_H
@@ -15,7 +15,8 @@
 
 #include <time.h>
 
-/** The C library's calls that waiting rests on; replaced by tests and fuzzers, by nobody else. */
+/** What waiting rests on: calls of the C library, and for clockwait and post the same with system
+ * calls of our own. Replaced by tests and fuzzers, by nobody else. */
 struct shmrpc_wait_calls {
     int (*trywait)(sem_t *semaphore);
     int (*clockwait)(sem_t *semaphore, clockid_t clock, const struct timespec *until);
@@ -72,7 +73,7 @@ enum shmrpc_status shmrpc_wait_take(sem_t *semaphore, struct shmrpc_spin *spin,
 bool shmrpc_wait_try(sem_t *semaphore);
 /** Post it. PROTOCOL if it holds a token already: nothing is posted then. */
 enum shmrpc_status shmrpc_wait_post(sem_t *semaphore);
-/** Its value now. */
+/** Its value now: 0, 1, or 2 for whatever is above, up to the 2^32 - 1 that a peer can store. */
 int shmrpc_wait_value(sem_t *semaphore);
 /** Make a semaphore in shared memory. */
 void shmrpc_wait_make(sem_t *semaphore, unsigned value);

@@ -1096,6 +1096,40 @@ static void test_SRPC_FORK_001_SRPC_FORK_003_a_handler_may_fork(void **state)
     world_finish(&world);
 }
 
+/* The child goes on behind the handler, and the peer has broken the channel meanwhile. */
+static pid_t forked;
+
+static enum shmrpc_status fork_and_come_back(struct shmrpc_call *call, void *user)
+{
+    struct world *world = user;
+    raw_set(&world->raw, RAW_RESP_FULL, 1);
+    enum shmrpc_status status = shmrpc_call_answer_null(call);
+    forked = fork();
+    return status;
+}
+
+static void test_SRPC_FORK_004_SRPC_ERR_003_a_child_makes_no_channel_anew(void **state)
+{
+    (void)state;
+    static const char request[] = "{\"request_id\":\"i\",\"method\":\"fork\",\"params\":{}}";
+    struct world world;
+    world_start(&world, "come-back", 0, 0);
+    assert_int_equal(
+        shmrpc_server_register(world.server, "fork", fork_and_come_back, &world), SHMRPC_OK);
+    assert_true(raw_send(&world.raw, RAW_REQ, request, sizeof request - 1, 0));
+    enum shmrpc_status status = shmrpc_server_step(world.server, 0);
+    if (forked == 0)
+        _exit(status == SHMRPC_OK && shmrpc_server_step(world.server, 0) == SHMRPC_INVALID ? 0 : 1);
+    assert_true(forked > 0);
+    assert_int_equal(child_wait(forked), 0);
+    assert_int_equal(status, SHMRPC_OK);
+    assert_non_null(strstr(world.log, "anew"));
+    raw_close(&world.raw);
+    raw_open(&world.raw, world.name);
+    world_assert_serves(&world);
+    world_finish(&world);
+}
+
 static struct shmrpc_server *closed_inside;
 
 static enum shmrpc_status close_inside(struct shmrpc_call *call, void *user)
@@ -1257,6 +1291,7 @@ int main(void)
         cmocka_unit_test(test_SRPC_WAIT_001_every_policy_serves),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_004_a_child_has_no_server),
         cmocka_unit_test(test_SRPC_FORK_001_SRPC_FORK_003_a_handler_may_fork),
+        cmocka_unit_test(test_SRPC_FORK_004_SRPC_ERR_003_a_child_makes_no_channel_anew),
         cmocka_unit_test(test_broken_contracts_fire),
         cmocka_unit_test(test_SRPC_ENV_012_a_status_becomes_the_error_text),
         cmocka_unit_test(test_SRPC_ENV_011_a_name_that_begins_another),

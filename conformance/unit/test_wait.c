@@ -4,7 +4,7 @@
  * counted to the nanosecond; and the same on real semaphores, where nothing is asserted on speed.
  *
  * Cannot be fired: SYS_OK(sem_getvalue) and SYS_OK(sem_init), since glibc's fail for no argument
- * that passes the REQUIREs; ENSURE of the value that sem_init() just set.
+ * that passes the REQUIREs.
  */
 #include "../../src/wait.h"
 #include "child.h"
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MS INT64_C(1000000)
@@ -674,7 +677,7 @@ static void test_SRPC_SEM_007_values_as_a_hostile_peer_leaves_them(void **state)
         shmrpc_wait_make(&semaphore, 0);
         memcpy(&semaphore, &values[i], sizeof values[i]);
         assert_int_equal(shmrpc_wait_post(&semaphore), SHMRPC_PROTOCOL);
-        assert_int_equal(shmrpc_wait_value(&semaphore), (int)values[i]);
+        assert_int_equal(shmrpc_wait_value(&semaphore), 2);
         assert_int_equal(shmrpc_wait_take(&semaphore, &spin, &deadline), SHMRPC_PROTOCOL);
     }
 }
@@ -840,6 +843,157 @@ static void test_SRPC_TIME_004_a_sleep_is_not_cut_short(void **state)
     assert_true(slept >= 30 * MS);
 }
 
+/* ---- Below: sleeping and posting, whatever a peer writes over the semaphore ---- */
+
+static void set_word(sem_t *semaphore, size_t at, uint32_t word)
+{
+    memcpy((char *)semaphore + at, &word, sizeof word);
+}
+
+/* How many wait: the high half. */
+static uint32_t waiters_of(const sem_t *semaphore)
+{
+    uint64_t both;
+    memcpy(&both, semaphore, sizeof both);
+    return (uint32_t)(both >> 32);
+}
+
+static void set_waiters(sem_t *semaphore, uint32_t waiters)
+{
+    uint64_t both = (uint64_t)waiters << 32;
+    memcpy(semaphore, &both, sizeof both);
+}
+
+static struct timespec soon(clockid_t clock, int milliseconds)
+{
+    struct timespec at;
+    assert_int_equal(clock_gettime(clock, &at), 0);
+    int64_t until = at.tv_nsec + milliseconds * MS;
+    at.tv_sec += until / (1000 * MS);
+    at.tv_nsec = until % (1000 * MS);
+    return at;
+}
+
+static int sleep_until(sem_t *semaphore, clockid_t clock, int milliseconds)
+{
+    struct timespec at = soon(clock, milliseconds);
+    errno = 0;
+    return shmrpc_wait_calls.clockwait(semaphore, clock, &at);
+}
+
+/* With these in the private word glibc's futex operation would be none that there is, which ends the
+ * process; a wake, which never ends; a wait of another kind. */
+static void test_SRPC_ERR_003_SRPC_MEM_003_the_private_word_reaches_no_system_call(void **state)
+{
+    (void)state;
+    static const uint32_t words[] = {128, 0, 0xC0, 0x83, 0x88, 0x89, 0xF6, UINT32_MAX};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        sem_t semaphore;
+        shmrpc_wait_make(&semaphore, 0);
+        set_word(&semaphore, 8, words[i]);
+        struct timespec from = soon(CLOCK_MONOTONIC, 5);
+        struct timespec now;
+        assert_int_equal(sleep_until(&semaphore, CLOCK_MONOTONIC, 5), -1);
+        assert_int_equal(errno, ETIMEDOUT);
+        assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+        assert_true(now.tv_sec > from.tv_sec ||
+                    (now.tv_sec == from.tv_sec && now.tv_nsec >= from.tv_nsec));
+        assert_int_equal(sleep_until(&semaphore, CLOCK_REALTIME, 5), -1);
+        assert_int_equal(errno, ETIMEDOUT);
+        assert_int_equal(waiters_of(&semaphore), 0);
+        set_waiters(&semaphore, 1);
+        assert_int_equal(shmrpc_wait_calls.post(&semaphore), 0);
+        assert_int_equal(waiters_of(&semaphore), 1);
+        assert_int_equal(shmrpc_wait_value(&semaphore), 1);
+        /* A token that is there is taken, even after the last moment. */
+        assert_int_equal(sleep_until(&semaphore, CLOCK_MONOTONIC, -5), 0);
+        assert_int_equal(waiters_of(&semaphore), 1);
+        assert_int_equal(shmrpc_wait_value(&semaphore), 0);
+    }
+}
+
+struct waker {
+    sem_t semaphore;
+    atomic_bool stop;
+};
+
+static void *wake_for_nothing(void *argument)
+{
+    struct waker *waker = argument;
+    while (!atomic_load(&waker->stop)) {
+        set_word(&waker->semaphore, 8, 0xC0);
+        syscall(SYS_futex, &waker->semaphore, FUTEX_WAKE, 1);
+        set_word(&waker->semaphore, 8, 128);
+        usleep(50);
+    }
+    return NULL;
+}
+
+/* Who is woken for nothing, over and over, looks at the clock all the same. */
+static void test_SRPC_TIME_002_SRPC_ERR_003_woken_for_nothing(void **state)
+{
+    (void)state;
+    struct waker waker = {.stop = false};
+    struct shmrpc_spin spin;
+    struct shmrpc_deadline deadline;
+    pthread_t thread;
+    shmrpc_wait_make(&waker.semaphore, 0);
+    shmrpc_spin_init(&spin, SHMRPC_WAIT_BLOCK);
+    assert_int_equal(pthread_create(&thread, NULL, wake_for_nothing, &waker), 0);
+    assert_int_equal(sleep_until(&waker.semaphore, CLOCK_MONOTONIC, 60000), -1);
+    assert_int_equal(errno, EINTR);
+    shmrpc_deadline_start(&deadline, 50, NULL, NULL);
+    enum shmrpc_status status = shmrpc_wait_take(&waker.semaphore, &spin, &deadline);
+    assert_true(status == SHMRPC_TIMEOUT || status == SHMRPC_PROTOCOL);
+    atomic_store(&waker.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(waiters_of(&waker.semaphore), 0);
+}
+
+static void futex_fails(void *error)
+{
+    sem_t semaphore;
+    shmrpc_wait_make(&semaphore, 0);
+    child_refuse(SYS_futex, -1, 0, *(int *)error);
+    CHILD_CHECK(sleep_until(&semaphore, CLOCK_MONOTONIC, 5) == -1);
+    CHILD_CHECK(errno == (*(int *)error == EAGAIN ? EINTR : *(int *)error));
+    CHILD_CHECK(waiters_of(&semaphore) == 0);
+}
+
+static void post_under_ban(void *waiters)
+{
+    sem_t semaphore;
+    shmrpc_wait_make(&semaphore, 0);
+    set_waiters(&semaphore, *(uint32_t *)waiters);
+    child_forbid(SYS_futex, -1, 0);
+    shmrpc_wait_calls.post(&semaphore);
+}
+
+/* A value that changed before the kernel looked is no failure; a page that is gone is one. */
+static void test_SRPC_ERR_003_what_the_kernel_answers(void **state)
+{
+    (void)state;
+    int changed = EAGAIN;
+    int gone = EFAULT;
+    child_run(futex_fails, &changed);
+    child_run(futex_fails, &gone);
+}
+
+static void test_SRPC_MEM_003_a_post_wakes_who_waits_and_nobody_else(void **state)
+{
+    (void)state;
+    uint32_t waiters = 0;
+    child_run(post_under_ban, &waiters);
+    if (support_under_valgrind())
+        return; /* there such a child is not killed */
+    for (waiters = 1; waiters < 4; waiters++) {
+        int status = child_wait(child_start(post_under_ban, &waiters));
+        if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SKIPS)
+            skip();
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    }
+}
+
 #define on_vm(test) cmocka_unit_test_setup_teardown(test, start_vm, stop_vm)
 
 int main(void)
@@ -874,6 +1028,10 @@ int main(void)
         cmocka_unit_test(test_SRPC_WAIT_002_one_allowed_cpu_means_no_spin),
         cmocka_unit_test(test_SRPC_MEM_001_SRPC_MEM_002_SRPC_TIME_004_two_sides_amid_signals),
         cmocka_unit_test(test_SRPC_TIME_004_a_sleep_is_not_cut_short),
+        cmocka_unit_test(test_SRPC_ERR_003_SRPC_MEM_003_the_private_word_reaches_no_system_call),
+        cmocka_unit_test(test_SRPC_TIME_002_SRPC_ERR_003_woken_for_nothing),
+        cmocka_unit_test(test_SRPC_ERR_003_what_the_kernel_answers),
+        cmocka_unit_test(test_SRPC_MEM_003_a_post_wakes_who_waits_and_nobody_else),
     };
     return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
 }
