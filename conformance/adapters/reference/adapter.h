@@ -65,5 +65,6 @@ cJSON *verb_codec_decode(const cJSON *verb);
 /* fault.c: SHMRPC_KIT_MALLOC=VERB:N:once|always makes the N-th allocation of a verb fail */
 void fault_begin(const char *verb);
 void fault_end(void);
+bool fault_reached(void); /* whether there was an N-th one */
 
 #endif

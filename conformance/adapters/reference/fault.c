@@ -6,6 +6,7 @@
 #include "adapter.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ char *__wrap_strdup(const char *text);
 
 static _Thread_local long countdown; /* 0: not armed */
 static _Thread_local bool always;
+static atomic_bool reached; /* a thread of a server says it, the one that reads verbs asks */
 
 void fault_begin(const char *verb)
 {
@@ -41,6 +43,11 @@ void fault_end(void)
     countdown = 0;
 }
 
+bool fault_reached(void)
+{
+    return reached;
+}
+
 static bool fails(void)
 {
     if (countdown == 0)
@@ -51,6 +58,7 @@ static bool fails(void)
     }
     if (!always)
         countdown = 0;
+    reached = true;
     errno = ENOMEM;
     return true;
 }

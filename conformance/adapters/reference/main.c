@@ -130,6 +130,8 @@ static cJSON *verb_probe(const cJSON *verb)
     cJSON_AddStringToObject(body, "maps", text);
     snprintf(text, sizeof text, "%d", entries("/proc/self/task"));
     cJSON_AddStringToObject(body, "threads", text);
+    if (getenv("SHMRPC_KIT_MALLOC") != NULL)
+        cJSON_AddStringToObject(body, "malloc_reached", fault_reached() ? "true" : "false");
     return reply;
 }
 
