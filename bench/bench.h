@@ -186,8 +186,7 @@ struct ratio {
 };
 struct ratio ratio_of(const struct bench *bench, const struct requirement *requirement,
                       int seed_size);
-/** One line about a missed ratio: by how much, what would meet it, and what of it is the machine's.
- */
+/** One line about a missed ratio: by how much, what would meet it, and the machine's share. */
 void ratio_note(const struct requirement *requirement, const struct ratio *ratio, int seed_size,
                 char *text, size_t capacity);
 /** Index into settings.sizes of one of the seed's sizes, or -1. */

@@ -15,7 +15,7 @@
 enum shmrpc_status shmrpc_lock_take(int fd);
 /** Give it back without closing the file. */
 void shmrpc_lock_drop(int fd);
-/** Whether another open file holds it. Asks only; takes nothing. */
+/** Whether another open file holds it, or the kernel does not say. Asks only; takes nothing. */
 bool shmrpc_lock_held(int fd);
 
 /** Take a lease: granted while no other open file of the inode exists anywhere, be it a descriptor

@@ -458,7 +458,9 @@ SHMRPC_PUBLIC enum shmrpc_status shmrpc_pipe_send(struct shmrpc_pipe *pipe, cons
 /** Take a message from the incoming slot.
  *  @param data points to the pipe's private copy, valid until the next receive.
  *  @return OK, TIMEOUT (none came), PROTOCOL (an impossible length: dropped, the slot is free
- *  again), PEER_GONE_* (client side; of the request sent last), NOT_FOUND, INVALID, SYSTEM. */
+ *  again; or a semaphore with a token too many: then each further call says so at once, and the
+ *  owner closes the pipe and creates it anew), PEER_GONE_* (client side; of the request sent last),
+ *  NOT_FOUND, INVALID, SYSTEM. */
 SHMRPC_PUBLIC enum shmrpc_status shmrpc_pipe_receive(struct shmrpc_pipe *pipe, const void **data,
                                                      size_t *length, int timeout_ms) SHMRPC_MUST_USE;
 /** Most bytes a message may have: buffer_bytes - 4. */

@@ -12,8 +12,8 @@
 #define ONE_WAITER (UINT64_C(1) << 32)
 #define VALUE_OF(word) ((uint32_t *)(word) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__))
 
-/* As sem_post(), and below sem_clockwait(), but nothing that a peer writes reaches the kernel: glibc
- * makes its futex operation from the private word, which can end the process, or keep it for ever. */
+/* As sem_post(), and below sem_clockwait(), but nothing that a peer writes reaches the kernel. glibc
+ * makes its operation from the private word, which can end the process, or keep it for ever. */
 static int post_and_wake(sem_t *semaphore)
 {
     REQUIRE(semaphore != NULL);
@@ -233,9 +233,9 @@ static enum shmrpc_status block(sem_t *semaphore, int64_t now, int64_t slice_ns)
     return errno == ETIMEDOUT ? SHMRPC_TIMEOUT : SHMRPC_PROTOCOL;
 }
 
-/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not
- * stop the spinning for a number of waits, which doubles with every further failure; then it is
- * tried again. */
+/* What the adaptive policy learns. A spin that meets its token pays. A few in a row that do not end
+ * the spinning for a number of waits, which doubles with every further failure; then it is tried
+ * again. */
 static void learn(struct shmrpc_spin *spin, bool met)
 {
     REQUIRE(spin->may_spin);
@@ -252,9 +252,8 @@ static void learn(struct shmrpc_spin *spin, bool met)
 
 /* Where the peer needs this very CPU, its tokens come as soon as this side sleeps, one call close
  * upon the other. Sleeping in turn, the two would stay together for good; but of two that stay
- * runnable for a tick, the scheduler moves one to a free CPU. So after a few such tokens one spin
- * is that long, once before the next pause. A peer that is only slow is not waited for in this way.
- */
+ * runnable for a tick, the scheduler moves one to a free CPU. So after a few such tokens a spin is
+ * that long, once before the next pause. A peer that is only slow is not waited for so. */
 static void learn_sleep(struct shmrpc_spin *spin, int64_t asleep)
 {
     REQUIRE(spin->mode == SHMRPC_WAIT_ADAPTIVE);

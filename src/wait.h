@@ -16,7 +16,7 @@
 #include <time.h>
 
 /** What waiting rests on: calls of the C library, and for clockwait and post the same with system
- * calls of our own. Replaced by tests and fuzzers, by nobody else. */
+ *  calls of our own. Replaced by tests and fuzzers, by nobody else. */
 struct shmrpc_wait_calls {
     int (*trywait)(sem_t *semaphore);
     int (*clockwait)(sem_t *semaphore, clockid_t clock, const struct timespec *until);

@@ -411,9 +411,7 @@ static void finish_entry(struct entry *entry)
     if (entry->next == 0 || (is_sweep(entry) && !entry->ended && entry->next < POINTS_MAX))
         return;
     bool passed = is_sweep(entry) && entry->result.verdict == VERDICT_PASS;
-    /* A verb for which a port need not ask the kernel, or for memory, may have no point at all. */
-    bool may_be_empty = json_flag(entry->result.test->sweep, "may_be_empty", false);
-    if (passed && entry->result.points == 0 && !may_be_empty) {
+    if (passed && entry->result.points == 0) {
         entry->result.verdict = VERDICT_RUNNER_ERROR;
         entry->result.class = kit_copy("no_points");
         entry->result.text = kit_copy("the sweep reached no point at all");

@@ -537,12 +537,6 @@ static void put_stale_response(struct raw *raw)
     sem_post(raw->semaphore[RESP_FULL]);
 }
 
-static void post_too_much(struct raw *raw)
-{
-    sem_post(raw->semaphore[REQ_FULL]);
-    sem_post(raw->semaphore[REQ_FULL]);
-}
-
 static bool await_request(void)
 {
     int64_t until = now_ns() + READY_MS * INT64_C(1000000);

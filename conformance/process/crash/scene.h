@@ -42,4 +42,7 @@ void state_print(const struct state *state, char text[STATE_BYTES]);
 /** Make all or the last of the six as the original leaves them: without mark, and nobody's. */
 void make_original(const char *channel, enum object first);
 
+/** Two tokens where there is one at most. */
+void post_too_much(struct raw *raw);
+
 #endif

@@ -392,12 +392,6 @@ static void leave_response(struct raw *raw)
         put(raw, RESP, "{\"request_id\":\"1\",\"result\":1,\"error\":null}");
 }
 
-static void post_too_much(struct raw *raw)
-{
-    sem_post(raw->semaphore[REQ_FULL]);
-    sem_post(raw->semaphore[REQ_FULL]);
-}
-
 static void overwrite(struct raw *raw)
 {
     static const char text[] = "{\"request_id\":\"2\",\"method\":\"echo\",\"params\":{}}";
