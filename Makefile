@@ -552,8 +552,8 @@ fuzz-programs: build/fuzz/seed/made $(foreach t,$(FUZZ_TARGET),$(call fuzz_progr
 
 # In `make check` as well: the loop of src/json_text.h that stands where a processor has no SSE2. No x86-64
 # compiles it otherwise; the AVX2 path stays, and the target json compares the two.
-portable_CFLAGS := $(asan_CFLAGS) -U__SSE2__
-portable_LDFLAGS := $(asan_LDFLAGS)
+portable_CFLAGS := $(release_CFLAGS) -U__SSE2__
+portable_LDFLAGS := $(release_LDFLAGS)
 PORTABLE_UNITS := $(addprefix build/portable/unit/,test_json test_json_write test_envelope)
 PORTABLE_TARGETS := json json_roundtrip encode_cap envelope
 $(eval $(call variant_rules,portable))

@@ -12,7 +12,7 @@
 #define ONE_WAITER (UINT64_C(1) << 32)
 #define VALUE_OF(word) ((uint32_t *)(word) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__))
 
-/* As sem_post(), and below sem_clockwait(), but nothing that a peer writes reaches the kernel. glibc
+/* As sem_post(), below sem_clockwait(), but nothing that a peer writes reaches the kernel: glibc
  * makes its operation from the private word, which can end the process, or keep it for ever. */
 static int post_and_wake(sem_t *semaphore)
 {

@@ -818,7 +818,7 @@ static void play(enum shmrpc_wait mode, int rounds)
 static void test_SRPC_MEM_001_SRPC_MEM_002_SRPC_TIME_004_two_sides_amid_signals(void **state)
 {
     (void)state;
-    int rounds = support_under_valgrind() ? 300 : 5000;
+    int rounds = support_under_valgrind() ? 60 : 5000;
     play(SHMRPC_WAIT_ADAPTIVE, rounds);
     play(SHMRPC_WAIT_BLOCK, rounds);
     play(SHMRPC_WAIT_SPIN, rounds / 10);
